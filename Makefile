@@ -1,0 +1,42 @@
+# Two commands matter: `make demo` and `make test`. Both set up `.venv` first, once.
+PYTHON ?= python3
+BIN := .venv/bin
+HOME_DEMO := data/demo
+
+.PHONY: demo test check bench clean help
+
+help:
+	@echo "make demo   set up, then one week on the embedded sample archive, into $(HOME_DEMO)"
+	@echo "make test   set up, then every test, offline"
+	@echo "make check  ruff, mypy --strict, import-linter"
+	@echo "make bench  start-up times and the cost of a week, measured"
+	@echo "make clean  remove .venv and data/"
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "fundmatch needs Python 3.11 or newer; say which: make PYTHON=python3.11 ..." >&2; exit 2; }
+	@echo "Setting up .venv: some minutes and some 500 MB of downloads, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/.installed
+	@$(BIN)/fundmatch --home $(HOME_DEMO) profiles import profiles/*.yml
+	@$(BIN)/fundmatch --home $(HOME_DEMO) run --replay crawlers/samples \
+	  || { status=$$?; test $$status -eq 1 && echo "(status 1: done, with the faults listed above)"; }
+
+test: .venv/.installed
+	@$(BIN)/python -m pytest
+
+check: .venv/.installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: .venv/.installed
+	@$(BIN)/python tests/benchmarks/startup.py
+	@$(BIN)/python tests/benchmarks/week.py
+
+clean:
+	rm -rf .venv data

@@ -1,0 +1,1 @@
+"""The web → raw records, as printed, with provenance."""

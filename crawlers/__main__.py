@@ -1,0 +1,100 @@
+"""The child process of a crawl: `python -m crawlers SOURCE --out FILE (--replay PATH | --archive FILE)`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from scrapy import signals
+from scrapy.crawler import AsyncCrawlerProcess
+
+from crawlers.archive import ArchiveError, locate, read_archive
+from crawlers.settings import base_url_override, live_settings, replay_settings
+from crawlers.source import Crawl, CrawlError, Source, source_class, write_crawl
+from pipeline.schema import Issue, RawCall
+
+PROGRESS_EVERY_SECONDS = 0.3
+
+
+class Collector:
+    """Gathers what the spider yields, once a key, and tells the parent how far it is."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, RawCall] = {}
+        self.issues: list[Issue] = []
+        self._told = 0.0
+
+    def item_scraped(self, item: Any, spider: Source) -> None:
+        """Take an item; the first of a key stays."""
+        if isinstance(item, Issue):
+            self.issues.append(item)
+        elif item.key in self.records:
+            self.issues.append(spider.issue("warning", "duplicate_key", "the key came twice", item.key))
+        else:
+            self.records[item.key] = item
+        if time.monotonic() - self._told > PROGRESS_EVERY_SECONDS:
+            self.tell(spider)
+
+    def tell(self, spider: Source) -> None:
+        """One progress line for the parent."""
+        self._told = time.monotonic()
+        print(f"progress {len(self.records)} {spider.total or '-'}", flush=True)
+
+    def spider_error(self, failure: Any, spider: Source) -> None:
+        """An exception inside the spider is a fault of the source, not silence."""
+        reason = f"{failure.type.__name__}: {failure.value}"
+        self.issues.append(spider.issue("error", "spider_failed", reason))
+
+
+def main() -> int:
+    """Crawl one source and write its result. Status 0, or 2 with one line on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m crawlers", description=__doc__)
+    parser.add_argument("source")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--as-of")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--replay", type=Path)
+    where.add_argument("--archive", type=Path)
+    args = parser.parse_args()
+    logging.disable(logging.CRITICAL)  # faults travel as issues; the library's log would be noise
+    try:
+        spider = source_class(args.source)
+        if args.replay:
+            path = locate(args.replay, args.source, args.as_of)
+            base_url = read_archive(path).base_url
+            settings = replay_settings(path)
+        else:
+            base_url = base_url_override(args.source)
+            settings = live_settings(args.archive, base_url or "")
+        write_crawl(run(spider, settings, base_url), args.out)
+    except (ArchiveError, CrawlError, OSError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(spider: type[Source], settings: dict[str, Any], base_url: str | None) -> Crawl:
+    """Run a spider to its end in this process, which can do so only once."""
+    process = AsyncCrawlerProcess(settings)
+    crawler = process.create_crawler(spider)
+    collector = Collector()
+    crawler.signals.connect(collector.item_scraped, signal=signals.item_scraped)
+    crawler.signals.connect(collector.spider_error, signal=signals.spider_error)
+    process.crawl(crawler, base_url=base_url)
+    process.start()
+    source = crawler.spider
+    if not isinstance(source, Source):
+        raise CrawlError(f"{spider.name}: the crawl could not start")
+    collector.tell(source)
+    damage = [source.issue("error", "archive_damaged", line) for line in source.archive_damage]
+    issues = sorted([*collector.issues, *damage], key=lambda i: (i.severity, i.code, i.key or "", i.detail))
+    records = tuple(record for _, record in sorted(collector.records.items()))
+    return Crawl(spider.name, records, tuple(issues))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""How we behave on the web: one set of Scrapy settings for live crawls and one for replays.
+
+A replay never touches the network: every request is answered from the archive or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pipeline import VERSION
+
+RETRY_CODES = [408, 429, 500, 502, 503, 504, 522, 524]
+
+
+def user_agent() -> str:
+    """Who we are, and whom to tell when we are a burden (`FUNDMATCH_CONTACT`: a mail address or page)."""
+    contact = " ".join(os.environ.get("FUNDMATCH_CONTACT", "").split()) or "no contact set"
+    return f"fundmatch/{VERSION} (weekly reader of public funding calls; contact: {contact})"
+
+
+def base_url_override(source: str) -> str | None:
+    """`FUNDMATCH_BASE_URL__<SOURCE>`: where a live crawl of this source goes instead of the real site."""
+    value = os.environ.get(f"FUNDMATCH_BASE_URL__{source.upper()}", "").strip().rstrip("/")
+    return value or None
+
+
+def _common() -> dict[str, Any]:
+    return {
+        "ADDONS": {},
+        "COOKIES_ENABLED": False,
+        "DOWNLOAD_FAIL_ON_DATALOSS": True,
+        "HTTPCACHE_ENABLED": True,
+        "HTTPCACHE_POLICY": "scrapy.extensions.httpcache.DummyPolicy",
+        "LOG_ENABLED": False,
+        "LOG_INSTALL_ROOT_HANDLER": False,
+        "REDIRECT_MAX_TIMES": 5,
+        "REFERER_ENABLED": False,
+        "REMOTE_CONTROL_ENABLED": False,  # it would execute Python that is posted to it
+        "TELNETCONSOLE_ENABLED": False,
+        "USER_AGENT": user_agent(),
+    }
+
+
+def live_settings(archive: Path, base_url: str) -> dict[str, Any]:
+    """Polite settings that write every exchange to `archive` (a .warc.gz that must not exist yet)."""
+    delay = float(os.environ.get("FUNDMATCH_DOWNLOAD_DELAY", "0.5"))  # seconds between requests
+    return _common() | {
+        "AUTOTHROTTLE_ENABLED": delay > 0,
+        "AUTOTHROTTLE_START_DELAY": delay,
+        "AUTOTHROTTLE_MAX_DELAY": 30,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 2,
+        "DOWNLOAD_DELAY": delay,
+        "DOWNLOAD_MAXSIZE": 32 * 1024 * 1024,
+        "DOWNLOAD_WARNSIZE": 16 * 1024 * 1024,
+        "DOWNLOAD_TIMEOUT": 60,
+        "DOWNLOADER_MIDDLEWARES": {
+            "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+            "crawlers.source.BackoffRetryMiddleware": 550,
+        },
+        "FUNDMATCH_ARCHIVE": str(archive),
+        "FUNDMATCH_BASE_URL": base_url,
+        "FUNDMATCH_BACKOFF_SECONDS": delay * 4,
+        "HTTPCACHE_STORAGE": "crawlers.archive.ArchiveStorage",
+        "RETRY_HTTP_CODES": RETRY_CODES,
+        "RETRY_TIMES": 5,
+        "ROBOTSTXT_OBEY": True,
+    }
+
+
+def replay_settings(archive: Path) -> dict[str, Any]:
+    """Settings that answer every request from `archive`: a WARC file or a folder of exchanges."""
+    return _common() | {
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 8,
+        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https", "ftp", "file", "data", "s3")),
+        "FUNDMATCH_REPLAY": str(archive),
+        "HTTPCACHE_IGNORE_MISSING": True,
+        "HTTPCACHE_STORAGE": "crawlers.archive.ReplayStorage",
+        "RETRY_ENABLED": False,
+        "ROBOTSTXT_OBEY": False,  # what is archived was allowed when it was fetched
+    }

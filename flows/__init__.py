@@ -1,0 +1,1 @@
+"""Order, retries, schedule and command line: the room that knows all others."""

@@ -1,0 +1,424 @@
+"""The command line `fundmatch`: its contract is docs/cli.md.
+
+Heavy libraries are imported inside the commands that need them, so that help and look-ups start fast.
+Progress and faults go to standard error; with --json one document goes to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.weekly import WeeklyRun
+    from pipeline.schema import Match
+    from warehouse.read import Warehouse
+
+OURS = frozenset({"crawlers", "embeddings", "flows", "pipeline", "warehouse"})
+
+app = typer.Typer(
+    name="fundmatch",
+    help="Finds the funding calls that fit northern Dutch SMEs and field labs, and says why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+profiles_app = typer.Typer(help="Companies, field labs and hubs that look for money.", no_args_is_help=True)
+digest_app = typer.Typer(help="The weekly mails.", no_args_is_help=True)
+app.add_typer(profiles_app, name="profiles")
+app.add_typer(digest_app, name="digest")
+
+
+class UsageError(Exception):
+    """What was asked cannot be done; the message says what to do instead, in one line."""
+
+
+class _State:
+    home: Path
+
+
+@app.callback()
+def root(
+    home: Annotated[
+        Path,
+        typer.Option(envvar="FUNDMATCH_HOME", help="Where archive, warehouse, vectors and digests live."),
+    ] = Path("data"),
+) -> None:
+    """Options of all commands."""
+    _State.home = home
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="The day that counts as today.")
+]
+Replay = Annotated[
+    Path | None, typer.Option(help="Read pages from this archive (WARC or recorded exchanges), not the web.")
+]
+Live = Annotated[bool, typer.Option("--live", help="Read the sources on the web, politely.")]
+Sources = Annotated[str | None, typer.Option(help="Only these sources, with commas between.")]
+Model = Annotated[
+    str | None, typer.Option(envvar="FUNDMATCH_MODEL", help="Embedding model: name, folder or hub id.")
+]
+
+
+@app.command()
+def run(
+    replay: Replay = None,
+    live: Live = False,
+    sources: Sources = None,
+    as_of: AsOf = None,
+    model: Model = None,
+    plain: Annotated[bool, typer.Option(help="Run the steps without Prefect.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Crawl, match, publish the warehouse and write digest previews: the whole week."""
+    from flows.terminal import TerminalReporter, print_week
+    from flows.weekly import Request, WeeklyRun, run_plainly, run_under_prefect
+
+    _one_origin(replay, live)
+    request = Request(
+        home=_State.home,
+        replay=replay,
+        sources=_known_sources(sources.split(",") if sources else []),
+        as_of=_day(as_of),
+        model=model,
+    )
+    with TerminalReporter() as reporter:
+        week = WeeklyRun(request, reporter)
+        (run_plainly if plain else run_under_prefect)(week)
+    if as_json:
+        _print_json(_week_document(week))
+    else:
+        print_week(week)
+    raise typer.Exit(1 if any(issue.severity != "info" for issue in week.issues) else 0)
+
+
+@app.command("crawl")
+def crawl_command(
+    source: Annotated[list[str], typer.Argument(help="Names of sources.")],
+    replay: Replay = None,
+    live: Live = False,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read one or more sources and show their records as printed, without matching them."""
+    from crawlers.source import crawl
+    from flows.home import Home
+    from flows.terminal import TerminalReporter, print_issues
+
+    _one_origin(replay, live)
+    _day(as_of)
+    home = Home(_State.home)
+    home.create()
+    found = []
+    with TerminalReporter() as reporter:
+        for name in _known_sources(source):
+            stamp = _stamp()
+            reporter.start(f"crawl {name}")
+            found.append(
+                crawl(
+                    name,
+                    home.crawls / stamp / f"{name}.jsonl",
+                    replay=replay,
+                    archive=home.archive / name / f"{stamp}.warc.gz",
+                    as_of=as_of,
+                    progress=lambda done, total, name=name: reporter.advance(f"crawl {name}", done, total),  # type: ignore[misc]
+                )
+            )
+    issues = [issue for crawled in found for issue in crawled.issues]
+    if as_json:
+        records = [record.model_dump(mode="json") for crawled in found for record in crawled.records]
+        _print_json({"records": records, "issues": [issue.model_dump(mode="json") for issue in issues]})
+    else:
+        for crawled in found:
+            print(f"{crawled.source}: {len(crawled.records)} records in {home.crawls}")
+        print_issues(issues)
+    raise typer.Exit(1 if any(issue.severity != "info" for issue in issues) else 0)
+
+
+@app.command("sources")
+def sources_command(as_json: AsJson = False) -> None:
+    """How each source did: level, last good day, records, health."""
+    from rich.table import Table
+
+    with _warehouse() as warehouse:
+        health = warehouse.health()
+    if as_json:
+        return _print_json([h.model_dump(mode="json") for h in health])
+    table = Table("source", "level", "state", "calls", "read on", "what is wrong")
+    for h in health:
+        seen = h.last_good_at.date().isoformat() if h.last_good_at else "never"
+        table.add_row(h.source, h.level, h.state, str(h.records), seen, _plain(h.detail or ""))
+    return _print_table(table)
+
+
+@profiles_app.command("import")
+def profiles_import(
+    file: Annotated[list[Path], typer.Argument(help="Files: .yml, .json, .csv or .xlsx.")],
+) -> None:
+    """Add profiles, or replace those with the same id. One bad entry and nothing is imported."""
+    from flows.home import Home
+
+    added, replaced = Home(_State.home).import_profiles(file)
+    print(f"{added} profiles added, {replaced} replaced")
+
+
+@profiles_app.command("list")
+def profiles_list(as_json: AsJson = False) -> None:
+    """All profiles."""
+    from rich.table import Table
+
+    from flows.home import Home
+
+    found = Home(_State.home).profiles()
+    if as_json:
+        return _print_json([profile.model_dump(mode="json") for profile in found])
+    table = Table("id", "name", "kind", "language", "label")
+    for p in found:
+        table.add_row(p.id, _plain(p.name), p.kind, p.language, p.label)
+    return _print_table(table)
+
+
+@profiles_app.command("show")
+def profiles_show(profile_id: str) -> None:
+    """One profile, as JSON."""
+    from flows.home import Home
+
+    _print_json(_pick(Home(_State.home).profiles(), profile_id).model_dump(mode="json"))
+
+
+@app.command("calls")
+def calls_command(
+    query: Annotated[str | None, typer.Argument(help="Words that must all occur in the call.")] = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only calls that are open.")] = False,
+    level: Annotated[str | None, typer.Option(help="national, regional, interregional or european.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Calls in the warehouse, by deadline."""
+    from rich.table import Table
+
+    if level not in (None, "national", "regional", "interregional", "european"):
+        raise UsageError(f"--level {level!r}: use national, regional, interregional or european")
+    with _warehouse() as warehouse:
+        calls = warehouse.call_records(query, open_only=only_open, level=level)
+    if as_json:
+        return _print_json([call.model_dump(mode="json") for call in calls])
+    table = Table("call", "status", "deadlines", "title")
+    for call in calls:
+        days = ", ".join(str(d.at)[:10] for d in call.deadlines) or "not stated"
+        table.add_row(_plain(call.identifier or call.call_id), call.status, days, _plain(call.title))
+    _print_table(table)
+    return print(f"{len(calls)} calls", file=sys.stderr)
+
+
+@app.command("match")
+def match_command(
+    profile_id: Annotated[str | None, typer.Argument(help="A profile of the last run.")] = None,
+    text: Annotated[str | None, typer.Option(help="Match this text instead of a profile.")] = None,
+    language: Annotated[str, typer.Option(help="Language of --text: en or nl.")] = "en",
+    top: Annotated[int, typer.Option(min=1, max=50, help="How many matches.")] = 10,
+    with_failed: Annotated[bool, typer.Option("--all", help="Also calls you may not apply for.")] = False,
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """The calls that fit a profile, or a text, best first."""
+    if (profile_id is None) == (text is None):
+        raise UsageError('give a PROFILE_ID, or --text "..."')
+    with _warehouse() as warehouse:
+        if text is not None:
+            matches = _match_text(warehouse, text, language, model)
+        else:
+            _known_profile(warehouse, str(profile_id))
+            matches = warehouse.match_records(str(profile_id))
+        wanted = [m for m in matches if with_failed or m.eligibility.verdict != "fail"][:top]
+        calls = {m.call_id: warehouse.call(m.call_id) for m in wanted}
+    if as_json:
+        return _print_json([match.model_dump(mode="json") for match in wanted])
+    from flows.terminal import print_matches
+
+    return print_matches(wanted, calls)
+
+
+@app.command()
+def explain(profile_id: str, call_id: str, as_json: AsJson = False) -> None:
+    """Why one call fits one profile: sentences of both, and every rule with its clause."""
+    with _warehouse() as warehouse:
+        profile = _known_profile(warehouse, profile_id)
+        call = warehouse.call(call_id)
+        match = next((m for m in warehouse.match_records(profile_id) if m.call_id == call.call_id), None)
+    if match is None:
+        why = f"it is {call.status}" if call.status != "open" else "it is not among the profile's best 50"
+        raise UsageError(f"{call.call_id} is not matched to {profile_id}: {why}")
+    if as_json:
+        return _print_json(match.model_dump(mode="json"))
+    from flows.terminal import print_explanation
+
+    return print_explanation(profile, call, match)
+
+
+@digest_app.command("preview")
+def digest_preview(
+    week: Annotated[str | None, typer.Option(help="Only the last run's week can be shown.")] = None,
+) -> None:
+    """Write the digest of every profile again, from the published warehouse."""
+    from flows.home import Home
+    from flows.weekly import week_of, write_digests
+
+    with _warehouse() as warehouse:
+        last = warehouse.latest_run()
+        if last is None:
+            raise UsageError("the warehouse holds no run yet; run: fundmatch run")
+        if week not in (None, week_of(last.as_of)):
+            raise UsageError(f"--week {week}: the last run was for {week_of(last.as_of)}")
+        profiles = warehouse.profile_records()
+        matches = [match for profile in profiles for match in warehouse.match_records(profile.id)]
+        folder = write_digests(
+            Home(_State.home), profiles, matches, warehouse.call_records(), warehouse.health(), last.as_of
+        )
+    print(f"{len(profiles)} digests (HTML and text) in {folder}")
+
+
+@app.command()
+def export(
+    what: Annotated[str, typer.Argument(help="calls, matches or deadlines.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    file_format: Annotated[str, typer.Option("--format", help="parquet, xlsx, csv or ics.")] = "xlsx",
+) -> None:
+    """Write calls, matches or deadlines to a file."""
+    if what not in ("calls", "matches", "deadlines"):
+        raise UsageError(f"{what!r}: export calls, matches or deadlines")
+    if file_format not in ("parquet", "xlsx", "csv", "ics") or (file_format == "ics" and what != "deadlines"):
+        raise UsageError(f"--format {file_format}: use parquet, xlsx or csv; ics for deadlines")
+    with _warehouse() as warehouse:
+        rows = warehouse.export(what, file_format, out)
+    print(f"{rows} rows in {out}")
+
+
+def _match_text(warehouse: Warehouse, text: str, language: str, model: str | None) -> list[Match]:
+    from flows.home import Home
+    from flows.weekly import corpus, encoder_for
+    from pipeline.schema import Profile
+
+    last = warehouse.latest_run()
+    if not text.strip() or language not in ("en", "nl") or last is None:
+        raise UsageError("--text must not be empty, --language is en or nl, and there must have been a run")
+    home = Home(_State.home)
+    profile = Profile(
+        id="text", name="text", kind="sme", language=language, label="example", description=text
+    )
+    found = corpus(warehouse.call_records(open_only=True), encoder_for(home, model), home.index)
+    return found.rank(profile, last.as_of)
+
+
+def _warehouse() -> Warehouse:
+    from warehouse.read import open_warehouse
+
+    return open_warehouse(_State.home / "warehouse.duckdb")
+
+
+def _known_profile(warehouse: Warehouse, profile_id: str) -> Any:
+    return _pick(warehouse.profile_records(), profile_id)
+
+
+def _pick(profiles: list[Any], profile_id: str) -> Any:
+    from difflib import get_close_matches
+
+    by_id = {profile.id: profile for profile in profiles}
+    if profile_id in by_id:
+        return by_id[profile_id]
+    near = get_close_matches(profile_id, by_id, n=3, cutoff=0.4)
+    hint = f"; did you mean {', '.join(near)}?" if near else "; see: fundmatch profiles list"
+    raise UsageError(f"there is no profile {profile_id!r}{hint}")
+
+
+def _known_sources(names: list[str]) -> tuple[str, ...]:
+    from crawlers.source import source_class
+
+    return tuple(source_class(name.strip()).name for name in names if name.strip())
+
+
+def _one_origin(replay: Path | None, live: bool) -> None:
+    if (replay is None) != live:
+        raise UsageError(
+            "say where calls come from: --live (the web) or --replay DIR (an archive), one of them"
+        )
+    if replay is not None and not replay.exists():
+        raise UsageError(f"--replay {replay}: no such file or folder")
+    if live and not os.environ.get("FUNDMATCH_CONTACT"):
+        print("note: set FUNDMATCH_CONTACT (a mail address) so that sites know whom to ask", file=sys.stderr)
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise UsageError(f"--as-of {text!r} is not a day; write it as 2026-11-24") from None
+
+
+def _stamp() -> str:
+    import secrets
+    from datetime import UTC, datetime
+
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _week_document(week: WeeklyRun) -> dict[str, Any]:
+    assert week.run is not None
+    return {
+        "run": week.run.model_dump(mode="json"),
+        "sources": [h.model_dump(mode="json") for h in week.health],
+        "calls": len(week.calls),
+        "open_calls": sum(call.status == "open" for call in week.calls),
+        "profiles": len(week.profiles),
+        "matches": len(week.matches),
+        "warehouse": str(week.home.warehouse),
+        "digests": str(week.digest_folder),
+        "issues": [issue.model_dump(mode="json") for issue in week.issues],
+    }
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _plain(text: str) -> str:
+    """Scraped text for a terminal: no control characters, no markup."""
+    from rich.markup import escape
+
+    return escape("".join(character for character in text if character.isprintable()))
+
+
+def _print_table(table: Any) -> None:
+    from rich.console import Console
+
+    Console().print(table)
+
+
+def main() -> None:
+    """Entry point: our own errors become one clear line and status 2, never a traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("fundmatch: stopped", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        known = type(error).__module__.split(".")[0] in OURS or isinstance(
+            error, FileNotFoundError | KeyError
+        )
+        if not known or os.environ.get("FUNDMATCH_TRACEBACK"):
+            raise
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        for line in text.splitlines():
+            print(f"fundmatch: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

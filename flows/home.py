@@ -1,0 +1,121 @@
+"""Where everything lives under `--home`, and the profiles that were imported there."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.profiles import ProfileError, read_profiles
+from pipeline.schema import Profile
+
+
+class HomeError(Exception):
+    """The home folder is not usable as it is; the message says what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths below one home folder."""
+
+    path: Path
+
+    @property
+    def archive(self) -> Path:
+        return self.path / "archive"
+
+    @property
+    def crawls(self) -> Path:
+        return self.path / "crawls"
+
+    @property
+    def vectors(self) -> Path:
+        return self.path / "vectors"
+
+    @property
+    def index(self) -> Path:
+        return self.path / "index"
+
+    @property
+    def digests(self) -> Path:
+        return self.path / "digests"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def prefect(self) -> Path:
+        return self.path / "prefect"
+
+    @property
+    def _profiles(self) -> Path:
+        return self.path / "profiles.json"
+
+    def create(self) -> None:
+        """Make the folder. Raises HomeError when that cannot be done."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise HomeError(
+                f"{self.path}: cannot be used as home ({error.strerror}); choose another with --home"
+            ) from error
+
+    def profiles(self) -> list[Profile]:
+        """Imported profiles by id. Raises HomeError when there are none or the file is damaged."""
+        try:
+            found = read_profiles(self._profiles.read_bytes(), self._profiles.name)
+        except FileNotFoundError:
+            raise HomeError(
+                f"{self.path}: no profiles yet; import some with: fundmatch profiles import FILE"
+            ) from None
+        except ProfileError as error:
+            raise HomeError(f"{self._profiles}: damaged ({error}); import the profiles again") from error
+        return sorted(found, key=lambda profile: profile.id)
+
+    def import_profiles(self, files: list[Path]) -> tuple[int, int]:
+        """Add the profiles of all files, or of none: (added, replaced). Raises ProfileError, HomeError."""
+        problems: list[str] = []
+        new: dict[str, tuple[Profile, Path]] = {}
+        for file in files:
+            try:
+                for profile in read_profiles(file.read_bytes(), file.name):
+                    if profile.id in new:
+                        problems.append(
+                            f"{file.name}: id {profile.id!r} is also in {new[profile.id][1].name}"
+                        )
+                    new[profile.id] = (profile, file)
+            except OSError as error:
+                problems.append(f"{file}: cannot be read ({error.strerror})")
+            except ProfileError as error:
+                problems += error.problems
+        if problems:
+            raise ProfileError(*problems)
+        self.create()
+        old = {profile.id: profile for profile in self.profiles()} if self._profiles.exists() else {}
+        replaced = len(old.keys() & new.keys())
+        merged = old | {key: profile for key, (profile, _) in new.items()}
+        write_whole(
+            self._profiles,
+            json.dumps(
+                [profile.model_dump(mode="json") for _, profile in sorted(merged.items())],
+                ensure_ascii=False,
+                indent=1,
+            ),
+        )
+        return len(new) - replaced, replaced
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old or the new one, and never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.writing")
+    with aside.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(path)

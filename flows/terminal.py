@@ -1,0 +1,170 @@
+"""What a person sees on a terminal: progress while a run works, then matches, explanations and faults."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from flows.weekly import WeeklyRun
+from pipeline.normalise import next_deadline, on
+from pipeline.schema import Call, Issue, Match, Profile, Stage
+
+SHOWN_ISSUES = 12
+
+
+def safe(text: str) -> str:
+    """Scraped text for a terminal: no control characters, no markup."""
+    return escape("".join(character for character in text if character.isprintable()))
+
+
+class TerminalReporter:
+    """Progress bars on standard error; on a pipe, one line for each finished stage."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def start(self, stage: str) -> None:
+        """Show a stage that begins."""
+        self._tasks[stage] = self._progress.add_task(stage, total=None)
+
+    def advance(self, stage: str, done: int, total: int | None) -> None:
+        """Move a stage's bar."""
+        self._progress.update(self._tasks[stage], completed=done, total=total)
+
+    def finish(self, stage: Stage) -> None:
+        """Fill a stage's bar; on a pipe, say that it is over."""
+        task = self._tasks[stage.name]
+        done = stage.items if stage.items is not None else 1
+        self._progress.update(task, completed=done or 1, total=done or 1)
+        if not self._console.is_terminal:
+            items = f", {stage.items} items" if stage.items is not None else ""
+            self._console.print(f"{stage.name}: {stage.seconds:.1f} s{items}", highlight=False)
+
+
+def print_week(week: WeeklyRun) -> None:
+    """Each profile's best three open calls, then where things lie and what the run cost."""
+    assert week.run is not None
+    console = Console()
+    calls = {call.call_id: call for call in week.calls}
+    for profile in week.profiles:
+        console.print(f"\n[bold]{safe(profile.name)}[/bold] ({profile.id}, {profile.label})")
+        mine = [m for m in week.matches if m.profile_id == profile.id and m.eligibility.verdict != "fail"]
+        for match in mine[:3]:
+            call = calls[match.call_id]
+            title = safe(call.title)
+            console.print(f"  {match.rank}. {title} [dim]({safe(call.identifier or call.call_id)})[/dim]")
+            console.print(f"     {_deadline(call, week)}; {safe(match.reasons[0])}", highlight=False)
+        if not mine:
+            console.print("  no open calls")
+    print_issues(week.issues)
+    _print_cost(console, week)
+
+
+def _deadline(call: Call, week: WeeklyRun) -> str:
+    ahead = next_deadline(call, week.as_of)
+    if ahead is None:
+        return "deadline not stated"
+    return f"deadline {on(ahead).isoformat()} ({(on(ahead) - week.as_of).days} days)"
+
+
+def _print_cost(console: Console, week: WeeklyRun) -> None:
+    assert week.run is not None
+    table = Table(title=f"\nRun {week.run_id}, as of {week.as_of}", title_justify="left")
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    table.add_column("items", justify="right")
+    for stage in week.run.stages:
+        table.add_row(stage.name, f"{stage.seconds:.1f}", "" if stage.items is None else str(stage.items))
+    console.print(table)
+    states = Counter(call.status for call in week.calls)
+    console.print(
+        f"Calls: {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}. "
+        f"Profiles: {len(week.profiles)}. Matches: {len(week.matches)}. "
+        f"Peak memory: {week.run.peak_memory_mib:.0f} MiB.",
+        highlight=False,
+    )
+    console.print(
+        f"Warehouse: {week.home.warehouse}\nDigests:   {week.digest_folder}", highlight=False, soft_wrap=True
+    )
+
+
+def print_issues(issues: Sequence[Issue]) -> None:
+    """Faults one by one, then how many oddities of each kind there were."""
+    console = Console(stderr=True)
+    faults = [issue for issue in issues if issue.severity != "info"]
+    for issue in faults[:SHOWN_ISSUES]:
+        key = f" [{issue.key}]" if issue.key else ""
+        console.print(
+            f"{issue.severity}: {issue.source}{safe(key)}: {safe(issue.detail)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if len(faults) > SHOWN_ISSUES:
+        console.print(f"… and {len(faults) - SHOWN_ISSUES} more faults; all are in the warehouse's issues")
+    odd = Counter(issue.code for issue in issues if issue.severity == "info")
+    if odd:
+        told = ", ".join(f"{count} × {code}" for code, count in sorted(odd.items()))
+        console.print(f"noted: {told}", highlight=False)
+
+
+def print_matches(matches: Sequence[Match], calls: Mapping[str, Call]) -> None:
+    """Matches as a table."""
+    table = Table("rank", "score", "percentile", "verdict", "deadlines", "call", "why")
+    for match in matches:
+        call = calls[match.call_id]
+        table.add_row(
+            str(match.rank),
+            f"{match.score:.3f}",
+            f"{match.percentile:.0f}",
+            match.eligibility.verdict,
+            ", ".join(str(d.at)[:10] for d in call.deadlines) or "not stated",
+            f"{safe(call.title)}\n[dim]{safe(call.call_id)}[/dim]",
+            safe(match.reasons[0]),
+        )
+    Console().print(table)
+
+
+def print_explanation(profile: Profile, call: Call, match: Match) -> None:
+    """One match in full: reasons, the sentences that meet, every rule with its clause."""
+    console = Console()
+    console.print(f"[bold]{safe(call.title)}[/bold] for [bold]{safe(profile.name)}[/bold]")
+    console.print(
+        f"rank {match.rank}, score {match.score:.3f}, above {match.percentile:.0f} % of the open calls, "
+        f"confidence {match.confidence} (a score ranks; it is no chance of winning)\n{safe(call.url)}\n",
+        highlight=False,
+    )
+    for reason in match.reasons:
+        console.print(f"• {safe(reason)}")
+    for pair in match.evidence:
+        console.print(f"\n  you:  “{safe(pair.profile_text)}”", highlight=False)
+        heading = f" ({safe(pair.call_heading)})" if pair.call_heading else ""
+        console.print(f"  call: “{safe(pair.call_text)}”{heading}", highlight=False)
+    console.print(f"\nEligibility: [bold]{match.eligibility.verdict}[/bold]")
+    for rule in match.eligibility.rules:
+        clause = f"“{safe(rule.clause)}”" if rule.clause else "the call does not say"
+        console.print(f"  {rule.rule}: {rule.verdict} — {clause}", highlight=False)

@@ -1,0 +1,214 @@
+"""What a call, a profile, a match and a fault are: the typed records every room exchanges.
+
+Crawlers make `RawCall` (as printed); `normalise` makes `Call` (typed, or unknown); `match` makes
+`Match`. An unknown value is `None` or an empty tuple and never a default that means something.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+Level = Literal["national", "regional", "interregional", "european"]
+Status = Literal["forthcoming", "open", "closed", "unknown"]
+Verdict = Literal["pass", "fail", "unknown"]
+DeadlineKind = Literal["single", "stage 1", "stage 2", "cut-off"]
+ProfileKind = Literal[
+    "sme", "large_company", "fieldlab", "hub", "testbed", "research_organisation", "public_body", "ngo"
+]
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
+Nuts = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}[A-Z0-9]{0,3}$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, and a field that nobody declared is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Page(Record):
+    """Where words came from: one fetched response, findable again in the archive."""
+
+    url: str
+    fetched_at: datetime
+    sha256: str  # of the decoded response body
+    archive_record: str  # "<archive file>#<WARC-Record-ID>", or the name of a sample file
+
+
+class RawCall(Record):
+    """One call as a source prints it: strings and nested strings, nothing interpreted."""
+
+    source: str
+    key: str  # the source's own stable key, unique within the source
+    fields: dict[str, JsonValue]
+    pages: tuple[Page, ...] = Field(min_length=1)  # the first holds the record, others add to it
+
+
+class Issue(Record):
+    """A fault or an oddity that a reader of the run should know of."""
+
+    source: str
+    severity: Literal["info", "warning", "error"]
+    code: str  # a short stable name: "stale_row", "totals_differ", ...
+    detail: str  # one line in plain words
+    key: str | None = None  # the record it concerns
+
+
+class Deadline(Record):
+    """A moment by which something must be handed in.
+
+    `at` is a date where the source states no hour, else a datetime with its zone; `printed` are the
+    source's words.
+    """
+
+    at: date | datetime
+    printed: str
+    kind: DeadlineKind
+
+
+class Section(Record):
+    """A headed part of a call's text; `heading` is empty where the source marks none."""
+
+    heading: str
+    text: str
+
+
+class Consortium(Record):
+    """What the call says of the consortium; `None` is not stated, which is not "none needed"."""
+
+    min_partners: int | None = None
+    min_countries: int | None = None
+
+
+class Call(Record):
+    """A typed funding call. Amounts are in EUR; rates are fractions of eligible costs (0 to 1)."""
+
+    call_id: str  # "<source>:<key>", stable over runs
+    source: str
+    level: Level
+    programme: str | None
+    title: str
+    url: str
+    status: Status  # from the dates where they are stated, as of the run's date; else the claim
+    status_note: str | None = None  # why the status differs from the source's claim
+    opens_on: date | None
+    deadlines: tuple[Deadline, ...]  # ascending
+    budget_total_eur: float | None  # this topic's own money
+    call_budget_total_eur: float | None = None  # the pot shared with the call's other topics
+    expected_grants: int | None = None
+    grant_max_eur: float | None
+    grant_min_eur: float | None
+    funding_rate: float | None
+    trl_min: int | None
+    trl_max: int | None
+    applicants: tuple[str, ...]
+    regions: tuple[str, ...]
+    consortium: Consortium
+    language: str | None  # ISO 639-1, of the text
+    kind: str | None = None  # topic, call for proposals, cascade
+    identifier: str | None = None  # the topic's, as the source writes it
+    call_identifier: str | None = None
+    call_title: str | None = None
+    parent_topic: str | None = None  # of a cascade call: the topic whose grant pays it
+    type_of_action: str | None = None
+    keywords: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+    conditions: str | None = None
+    fetched_at: datetime
+    page_sha256: str
+    archive_record: str
+    printed: dict[str, str]  # field name → the source's own words for it
+
+
+class Profile(Record):
+    """A company, field lab or hub that looks for money, described in its own words."""
+
+    id: Slug
+    name: Text
+    kind: ProfileKind
+    language: Literal["nl", "en"]  # of the texts and of the digest
+    label: Literal["example", "to be confirmed", "confirmed"]
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "NL"
+    nuts: tuple[Nuts, ...] = ()
+    place: str | None = None
+    employees: Annotated[int, Field(ge=0)] | None = None
+    description: Text
+    offers: tuple[Text, ...] = ()  # what it can do for others
+    seeks: tuple[Text, ...] = ()  # what it wants to develop or needs money for
+    themes: tuple[Text, ...] = ()  # terms of the vocabulary where they fit, else free
+    website: str | None = None
+    sources: tuple[str, ...] = ()  # where public facts were read
+
+
+class Rule(Record):
+    """One eligibility rule with the clause that decides it; no clause, no verdict but unknown."""
+
+    rule: str
+    verdict: Verdict
+    clause: str | None
+    url: str | None = None
+
+
+class Eligibility(Record):
+    """`fail` when any rule fails, `pass` when all pass, else `unknown`."""
+
+    verdict: Verdict
+    rules: tuple[Rule, ...]
+
+
+class Evidence(Record):
+    """A sentence of the profile beside the sentence of the call it meets."""
+
+    profile_text: str
+    call_text: str
+    call_heading: str = ""
+    weight: float  # cosine of the two passages the sentences stand in
+
+
+class Match(Record):
+    """How well one call fits one profile. A score ranks; it is no chance of winning."""
+
+    profile_id: str
+    call_id: str
+    rank: int  # 1 is best, among the profile's open calls
+    score: float  # 0 to 1
+    percentile: float  # 0 to 100: share of the profile's open calls that score lower
+    confidence: Literal["low", "medium", "high"]  # how much text the score rests on
+    eligibility: Eligibility
+    evidence: tuple[Evidence, ...]
+    reasons: tuple[str, ...]
+
+
+class Stage(Record):
+    """Wall-clock seconds of one stage of a run, and what it worked on."""
+
+    name: str
+    seconds: float
+    items: int | None = None
+
+
+class Run(Record):
+    """One weekly run. Memory is the peak resident size of the run and of its largest child, in MiB."""
+
+    run_id: str
+    as_of: date
+    mode: Literal["live", "replay"]
+    started_at: datetime
+    model: str  # name and content hash of the embedding model
+    stages: tuple[Stage, ...] = ()
+    peak_memory_mib: float | None = None
+
+
+class SourceHealth(Record):
+    """How one source did in one run."""
+
+    source: str
+    level: Level
+    state: Literal["ok", "broken"]  # broken: its last good records are shown instead
+    records: int
+    last_good_at: datetime | None  # newest page of the records in use
+    detail: str | None = None
