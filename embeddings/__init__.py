@@ -1,0 +1,1 @@
+"""Text → vectors → neighbours, sparse and dense. Knows no calls and no profiles."""

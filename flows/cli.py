@@ -296,8 +296,10 @@ def export(
         raise UsageError(f"{what!r}: export calls, matches or deadlines")
     if file_format not in ("parquet", "xlsx", "csv", "ics") or (file_format == "ics" and what != "deadlines"):
         raise UsageError(f"--format {file_format}: use parquet, xlsx or csv; ics for deadlines")
+    from warehouse.export import export as write
+
     with _warehouse() as warehouse:
-        rows = warehouse.export(what, file_format, out)
+        rows = write(warehouse, what, file_format, out)  # type: ignore[arg-type]
     print(f"{rows} rows in {out}")
 
 

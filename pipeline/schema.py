@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
 Level = Literal["national", "regional", "interregional", "european"]
 Status = Literal["forthcoming", "open", "closed", "unknown"]
@@ -68,6 +68,14 @@ class Deadline(Record):
     at: date | datetime
     printed: str
     kind: DeadlineKind
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _day_or_moment(cls, value: object) -> object:
+        """Ten characters are a day: a midnight that is stated must not become a day, nor the reverse."""
+        if isinstance(value, str):
+            return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+        return value
 
 
 class Section(Record):

@@ -1,0 +1,1 @@
+"""DuckDB: SQL files, write, publish, read."""

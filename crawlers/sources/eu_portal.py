@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ TYPES = ["1", "2", "8"]  # grant topic, call for proposals, cascade funding
 STATUSES = ["31094501", "31094502"]  # forthcoming, open
 LEGACY = "SEDIA_PRD_CENTRICITY"  # an older index whose rows still claim to be open
 PAGE_SIZE = 100
-WINDOW = 10_000  # results that can be paged through; beyond it the API answers nothing
+WINDOW = int(os.environ.get("FUNDMATCH_EU_PORTAL_WINDOW", "10000"))  # results the API lets one page through
 SPLITS = ("frameworkProgramme", "programmeDivision")
 # Orders that keep every document; sorting on a field that some lack would drop those.
 ORDERS = (

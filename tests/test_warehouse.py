@@ -1,0 +1,400 @@
+"""The warehouse: records survive the round trip, history grows, checks catch, publishing never tears."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import ROOT
+
+from pipeline.schema import (
+    Call,
+    Consortium,
+    Deadline,
+    Eligibility,
+    Evidence,
+    Issue,
+    Match,
+    Page,
+    Profile,
+    RawCall,
+    Rule,
+    Run,
+    Section,
+    SourceHealth,
+    Stage,
+)
+from warehouse.build import WarehouseError, Week, build, finish
+from warehouse.export import export
+from warehouse.publish import publish
+from warehouse.read import WarehouseUnreadable, open_warehouse
+
+AS_OF = date(2026, 6, 15)
+SEEN = datetime(2026, 6, 15, 5, tzinfo=UTC)
+
+
+def call(key: str = "1", **more: Any) -> Call:
+    base: dict[str, Any] = {
+        "call_id": f"eu_portal:{key}",
+        "source": "eu_portal",
+        "level": "european",
+        "programme": "Horizon Europe",
+        "title": f"Call {key}",
+        "url": "https://example.org/1",
+        "status": "open",
+        "opens_on": date(2026, 1, 1),
+        "deadlines": (Deadline(at=date(2026, 9, 1), printed="2026-09-01T00:00", kind="single"),),
+        "budget_total_eur": None,
+        "grant_max_eur": None,
+        "grant_min_eur": None,
+        "funding_rate": None,
+        "trl_min": None,
+        "trl_max": None,
+        "applicants": (),
+        "regions": (),
+        "consortium": Consortium(),
+        "language": "en",
+        "fetched_at": SEEN,
+        "page_sha256": "a" * 64,
+        "archive_record": "w.warc.gz#1",
+        "printed": {"title": f"Call {key}"},
+    }
+    return Call(**base | more)
+
+
+def hostile() -> Call:
+    amsterdam = timezone(timedelta(hours=2))
+    return call(
+        "o'brien\"; DROP TABLE core.calls; --",
+        title="=HYPERLINK(\"http://x\") 'quote' \u202e ünï — 日本 \\",
+        identifier="X-1",
+        status_note="note",
+        deadlines=(
+            Deadline(at=datetime(2026, 7, 1, 0, 0, tzinfo=amsterdam), printed="1 juli 00:00", kind="stage 1"),
+            Deadline(at=date(2026, 9, 1), printed="{'a': \"b\"}", kind="stage 2"),
+        ),
+        budget_total_eur=2999999.9,
+        funding_rate=0.7,
+        trl_min=4,
+        trl_max=8,
+        applicants=("sme", "a,b"),
+        regions=("NL11",),
+        consortium=Consortium(min_partners=3),
+        sections=(Section(heading="", text="x" * 1_000_000), Section(heading="Scope", text="[1, 2]\n{}")),
+        printed={"a.b": "=1+1", "": "empty key", "quote'": '"'},
+        keywords=("5G",),
+    )
+
+
+PROFILE = Profile(
+    id="one", name="One", kind="sme", language="nl", label="example", description="Wij maken sensoren."
+)
+
+
+def match(call_id: str = "eu_portal:1", rank: int = 1, **more: Any) -> Match:
+    base: dict[str, Any] = {
+        "profile_id": "one",
+        "call_id": call_id,
+        "rank": rank,
+        "score": 0.5,
+        "percentile": 90.0,
+        "confidence": "low",
+        "eligibility": Eligibility(
+            verdict="unknown",
+            rules=(
+                Rule(rule="time", verdict="pass", clause="x"),
+                Rule(rule="a", verdict="unknown", clause=None),
+            ),
+        ),
+        "evidence": (Evidence(profile_text="a", call_text="b", weight=0.25),),
+        "reasons": ("Because.",),
+    }
+    return Match(**base | more)
+
+
+def week(number: int = 1, **more: Any) -> Week:
+    run = Run(
+        run_id=f"run{number}",
+        as_of=AS_OF + timedelta(weeks=number - 1),
+        mode="replay",
+        started_at=SEEN + timedelta(weeks=number - 1),
+        model="m",
+    )
+    health = [SourceHealth(source="eu_portal", level="european", state="ok", records=1, last_good_at=SEEN)]
+    base: dict[str, Any] = {
+        "run": run,
+        "calls": [call()],
+        "profiles": [PROFILE],
+        "matches": [match()],
+        "health": health,
+    }
+    return Week(**base | more)
+
+
+def published(home: Path, *weeks: Week) -> Path:
+    current = home / "warehouse.duckdb"
+    for each in weeks:
+        aside = home / f"warehouse.{os.getpid()}.building"
+        build(each, aside, current if current.exists() else None)
+        finish(aside, each.run)
+        publish(aside, current)
+    return current
+
+
+def test_records_survive_the_round_trip(tmp_path: Path) -> None:
+    page = Page(url="https://x", fetched_at=SEEN, sha256="0" * 64, archive_record="r")
+    raw = RawCall(
+        source="eu_portal", key="1", fields={"a": [1, None, {"b": "'"}], "é": "\u2028"}, pages=(page,)
+    )
+    calls = [call(), hostile()]
+    issue = Issue(source="eu_portal", severity="info", code="c", detail="d")
+    current = published(tmp_path, week(calls=calls, raw_calls=[raw], issues=[issue]))
+    with open_warehouse(current) as warehouse:
+        assert warehouse.call_records() == sorted(calls, key=lambda c: (str(c.deadlines[-1].at), c.call_id))
+        assert warehouse.raw_calls("eu_portal") == [raw]
+        assert warehouse.profile_records() == [PROFILE]
+        assert warehouse.match_records("one") == [match()]
+        assert warehouse.health() == week().health
+        assert warehouse.latest_run() == week().run
+        assert warehouse.call("X-1") == hostile()
+
+
+@pytest.mark.parametrize(
+    ("model", "table", "own"),
+    [
+        (Call, "core.calls", {"content_sha256", "first_seen_on", "last_seen_on", "in_latest_run"}),
+        (Profile, "core.profiles", set()),
+        (Match, "core.matches", {"as_of", "run_id"}),
+        (Run, "core.runs", set()),
+        (SourceHealth, "core.source_health", {"run_id"}),
+        (Issue, "core.issues", {"run_id"}),
+        (RawCall, "raw.calls", set()),
+    ],
+)
+def test_columns_are_the_models_fields(tmp_path: Path, model: Any, table: str, own: set[str]) -> None:
+    with open_warehouse(published(tmp_path, week())) as warehouse:
+        columns = set(warehouse.sql(f"SELECT * FROM {table}").columns)
+    assert columns == set(model.model_fields) | own
+
+
+def test_the_same_content_makes_no_new_version_and_a_change_names_its_fields(tmp_path: Path) -> None:
+    read_later = call(fetched_at=SEEN + timedelta(days=7), archive_record="other", status="forthcoming")
+    renamed = call(title="New title", status="closed", budget_total_eur=5e6)
+    current = published(
+        tmp_path, week(1), week(2, calls=[read_later], matches=[]), week(3, calls=[renamed], matches=[])
+    )
+    with open_warehouse(current) as warehouse:
+        versions = warehouse.sql(
+            "SELECT version, run_id, list_sort(changed) FROM core.call_versions ORDER BY version"
+        ).fetchall()
+        assert versions == [(1, "run1", []), (2, "run3", ["budget_total_eur", "title"])]
+        assert warehouse.sql("SELECT count(*) FROM core.runs").fetchall() == [(3,)]
+
+
+def test_a_call_that_vanishes_stays_as_not_seen_since(tmp_path: Path) -> None:
+    current = published(
+        tmp_path, week(1, calls=[call("1"), call("2")]), week(2, calls=[call("2")], matches=[])
+    )
+    with open_warehouse(current) as warehouse:
+        gone = warehouse.sql(
+            "SELECT in_latest_run, last_seen_on FROM core.calls WHERE call_id = 'eu_portal:1'"
+        )
+        assert gone.fetchall() == [(False, AS_OF)]
+        assert [c.call_id for c in warehouse.call_records(open_only=True)] == ["eu_portal:2"]
+
+
+def test_a_second_run_for_a_day_replaces_that_days_matches(tmp_path: Path) -> None:
+    again = Run(run_id="again", as_of=AS_OF, mode="replay", started_at=SEEN + timedelta(hours=1), model="m")
+    current = published(tmp_path, week(1), week(run=again, matches=[match(score=0.75)]))
+    with open_warehouse(current) as warehouse:
+        assert [m.score for m in warehouse.match_records("one")] == [0.75]
+        assert warehouse.sql("SELECT count(*) FROM core.matches").fetchall() == [(1,)]
+
+
+LATE = Deadline(at=date(2026, 6, 1), printed="p", kind="single")
+PLANTED: dict[str, dict[str, Any]] = {
+    "call_without_origin": {"calls": [call(archive_record="")]},
+    "open_after_its_deadline": {"calls": [call(deadlines=(LATE,))]},
+    "deadline_without_words": {
+        "calls": [call(deadlines=(LATE.model_copy(update={"printed": ""}),), status="closed")],
+        "matches": [],
+    },
+    "grant_bounds": {"calls": [call(grant_min_eur=2e6, grant_max_eur=1e6)]},
+    "value_bounds": {"calls": [call(funding_rate=70.0)]},
+    "match_to_unknown": {"matches": [match("eu_portal:absent")]},
+    "match_ranks": {"matches": [match(rank=2)]},
+    "match_bounds": {"matches": [match(score=1.5)]},
+}
+
+
+@pytest.mark.parametrize(("check", "fault"), PLANTED.items(), ids=PLANTED.keys())
+def test_each_check_catches_its_planted_fault(tmp_path: Path, check: str, fault: dict[str, Any]) -> None:
+    good = published(tmp_path, week(1))
+    before = good.read_bytes()
+    with pytest.raises(WarehouseError, match=f"check {check}: "):
+        published(tmp_path, week(2, **fault))
+    assert good.read_bytes() == before
+
+
+def test_the_version_check_catches_a_lost_version(tmp_path: Path) -> None:
+    aside = tmp_path / "w.building"
+    build(week(), aside, None)
+    with duckdb.connect(str(aside)) as con:
+        con.execute("DELETE FROM core.call_versions")
+    with pytest.raises(WarehouseError, match="check version_gaps"):
+        finish(aside, week().run)
+
+
+def test_every_check_file_has_a_planted_fault() -> None:
+    names = {path.stem for path in (ROOT / "warehouse" / "sql" / "check").glob("*.sql")}
+    assert names == PLANTED.keys() | {"version_gaps"}
+
+
+def test_a_second_stage_does_not_keep_a_call_open(tmp_path: Path) -> None:
+    stages = (
+        LATE.model_copy(update={"kind": "stage 1"}),
+        Deadline(at=date(2026, 9, 1), printed="p", kind="stage 2"),
+    )
+    with pytest.raises(WarehouseError, match="open_after_its_deadline"):
+        published(tmp_path, week(calls=[call(deadlines=stages)]))
+
+
+def test_a_reader_keeps_its_week_while_a_new_one_is_published(tmp_path: Path) -> None:
+    current = published(tmp_path, week(1))
+    with open_warehouse(current) as old:
+        published(tmp_path, week(2, calls=[call("2")], matches=[]))
+        assert [c.call_id for c in old.call_records()] == ["eu_portal:1"]
+        with open_warehouse(tmp_path) as new:
+            assert len(new.call_records()) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 1000])
+def test_a_damaged_previous_file_is_named_and_kept(tmp_path: Path, content: bytes) -> None:
+    current = tmp_path / "warehouse.duckdb"
+    current.write_bytes(content)
+    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb: not a readable warehouse"):
+        build(week(), tmp_path / "new.building", current)
+    assert current.read_bytes() == content
+
+
+def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+    current = published(tmp_path, week())
+    with duckdb.connect(str(current)) as con:
+        con.execute("UPDATE core.meta SET schema_version = 99")
+    with pytest.raises(WarehouseError, match="schema version"):
+        build(week(2), tmp_path / "new.building", current)
+
+
+def test_no_warehouse_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="fundmatch run"):
+        open_warehouse(tmp_path)
+
+
+def test_a_damaged_warehouse_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "warehouse.duckdb").write_bytes(b"no database at all" * 1000)
+    with pytest.raises(WarehouseUnreadable, match="restore a copy"):
+        open_warehouse(tmp_path)
+
+
+def test_unknown_calls_name_near_misses(tmp_path: Path) -> None:
+    current = published(tmp_path, week(calls=[call(identifier="HORIZON-CL4-2026-01"), hostile()]))
+    with open_warehouse(current) as warehouse, pytest.raises(KeyError, match="HORIZON-CL4-2026-01"):
+        warehouse.call("HORIZON-CL4-2026-10")
+
+
+BUILDER = """
+import sys; sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_warehouse import published, week, call
+home = Path({home!r})
+for number in range(2, 1000):
+    published(home, week(number, calls=[call(str(n), deadlines=()) for n in range(1, 300)]))
+"""
+
+
+def test_kill_9_at_any_moment_leaves_a_whole_warehouse(tmp_path: Path) -> None:
+    current = published(tmp_path, week(1))
+    code = BUILDER.format(tests=str(ROOT / "tests"), home=str(tmp_path))
+    for number in range(5):
+        with open_warehouse(current) as warehouse:
+            done = len(warehouse.runs().fetchall())
+        child = subprocess.Popen([sys.executable, "-c", code.replace("range(2,", f"range({done + 1},")])
+        time.sleep(0.9 + number * 0.13)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        with open_warehouse(current) as warehouse:
+            latest = warehouse.latest_run()
+            assert latest is not None
+            found = warehouse.sql("SELECT count(*) FROM core.calls WHERE in_latest_run").fetchall()
+            assert found == [(299,)] or latest.run_id == "run1"
+    with open_warehouse(current) as warehouse:
+        done = len(warehouse.runs().fetchall())
+    assert done > 1
+    published(tmp_path, week(done + 1, calls=[call(deadlines=())]))
+    assert not list(tmp_path.glob("*.building*"))
+
+
+def test_final_times_reach_the_run(tmp_path: Path) -> None:
+    aside = tmp_path / "w.building"
+    build(week(), aside, None)
+    run = week().run.model_copy(
+        update={"stages": (Stage(name="s", seconds=1.5, items=2),), "peak_memory_mib": 10.0}
+    )
+    finish(aside, run)
+    with open_warehouse(aside) as warehouse:
+        assert warehouse.latest_run() == run
+
+
+def test_csv_cells_never_compute(tmp_path: Path) -> None:
+    current = published(tmp_path, week(calls=[call(), hostile()]))
+    with open_warehouse(current) as warehouse:
+        assert export(warehouse, "calls", "csv", tmp_path / "c.csv") == 2
+    with (tmp_path / "c.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["title"][:2] for row in rows} == {"Ca", "'="}
+
+
+def test_excel_keeps_formulas_as_text_and_links_as_links(tmp_path: Path) -> None:
+    from openpyxl import load_workbook
+
+    current = published(tmp_path, week(calls=[call(), hostile()]))
+    with open_warehouse(current) as warehouse:
+        export(warehouse, "calls", "xlsx", tmp_path / "c.xlsx")
+    sheet = load_workbook(tmp_path / "c.xlsx").worksheets[0]
+    names = [cell.value for cell in sheet[1]]
+    titles = [row[names.index("title")] for row in sheet.iter_rows(min_row=2)]
+    assert {cell.data_type for cell in titles} == {"s"}
+    assert sheet.cell(2, names.index("url") + 1).hyperlink.target == "https://example.org/1"
+    assert sheet.auto_filter.ref and sheet.freeze_panes == "A2"
+
+
+def test_calendar_is_stable_and_says_when_the_hour_is_unknown(tmp_path: Path) -> None:
+    from icalendar import Calendar
+
+    current = published(tmp_path, week(calls=[call(), hostile()]))
+    with open_warehouse(current) as warehouse:
+        assert export(warehouse, "deadlines", "ics", tmp_path / "a.ics") == 2
+        export(warehouse, "deadlines", "ics", tmp_path / "b.ics")
+    assert (tmp_path / "a.ics").read_bytes() == (tmp_path / "b.ics").read_bytes()
+    events = list(Calendar.from_ical((tmp_path / "a.ics").read_bytes()).walk("VEVENT"))
+    by_day = {event.decoded("dtstart"): event for event in events}
+    assert "hour is not stated" in str(by_day[date(2026, 9, 1)]["description"])
+    assert datetime(2026, 6, 30, 22, 0, tzinfo=UTC) in by_day
+
+
+def test_parquet_is_readable_by_any_engine(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    current = published(tmp_path, week())
+    with open_warehouse(current) as warehouse:
+        assert export(warehouse, "matches", "parquet", tmp_path / "m.parquet") == 1
+    assert pq.read_table(tmp_path / "m.parquet").column("title").to_pylist() == ["Call 1"]

@@ -1,0 +1,19 @@
+-- A row is one profile as the latest run used it.
+CREATE TABLE core.profiles (
+    id VARCHAR PRIMARY KEY,
+    name VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    language VARCHAR NOT NULL,
+    label VARCHAR NOT NULL,        -- example, to be confirmed, confirmed
+    country VARCHAR NOT NULL,
+    nuts VARCHAR[] NOT NULL,
+    place VARCHAR,
+    employees INTEGER,
+    description VARCHAR NOT NULL,
+    offers VARCHAR[] NOT NULL,
+    seeks VARCHAR[] NOT NULL,
+    themes VARCHAR[] NOT NULL,
+    website VARCHAR,
+    sources VARCHAR[] NOT NULL
+);
+INSERT INTO core.profiles SELECT * FROM stage_profiles ORDER BY id;

@@ -1,0 +1,11 @@
+-- A row is one run: when, for which day, with which model, how long each stage took.
+CREATE TABLE core.runs (
+    run_id VARCHAR PRIMARY KEY,
+    as_of DATE NOT NULL,
+    mode VARCHAR NOT NULL,
+    started_at TIMESTAMPTZ NOT NULL,
+    model VARCHAR NOT NULL,
+    stages STRUCT(name VARCHAR, seconds DOUBLE, items BIGINT)[] NOT NULL,
+    peak_memory_mib DOUBLE
+);
+INSERT INTO core.runs SELECT * FROM (FROM prev.core.runs UNION ALL FROM stage_runs) ORDER BY started_at, run_id;

@@ -1,0 +1,13 @@
+-- A row is how one source did in one run.
+CREATE TABLE core.source_health (
+    run_id VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    level VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,        -- ok; broken: its last good records are shown
+    records INTEGER NOT NULL,
+    last_good_at TIMESTAMPTZ,
+    detail VARCHAR,
+    PRIMARY KEY (run_id, source)
+);
+INSERT INTO core.source_health
+SELECT * FROM (FROM prev.core.source_health UNION ALL FROM stage_source_health) ORDER BY run_id, source;
