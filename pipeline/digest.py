@@ -1,0 +1,232 @@
+"""One reader's weekly mail, composed: a subject, HTML that mail clients keep, and a text written for itself.
+
+Wording is in `templates/words.yml`, form in `templates/digest.*.j2`. Texts from profiles and calls are
+hostile: the HTML escapes them, addresses that are not http(s) are no links, lines stay lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import css_inline
+import yaml
+from jinja2 import BaseLoader, Environment, StrictUndefined, select_autoescape
+
+from pipeline.normalise import next_deadline, on
+from pipeline.schema import Call, Deadline, Match, Profile, SourceHealth
+
+SHOWN = 5  # matches a mail: more are not read
+_FOLDER = files("pipeline").joinpath("templates")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A composed mail: one line, an HTML document, and lines of plain text."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One call as a reader sees it; every text is in the reader's language or quoted from the call."""
+
+    number: int
+    title: str
+    url: str | None
+    origin: str  # programme, level, kind of call
+    deadline: str
+    days_left: str  # empty where no deadline is stated
+    soon: bool
+    facts: tuple[tuple[str, str], ...]  # (label, words)
+    verdict: str
+    questions: tuple[tuple[str, str | None], ...]  # (question, clause of the call)
+    reason: str
+    evidence: tuple[tuple[str, str], ...]  # (the profile's words, the call's words)
+    standing: str  # what the percentile means, in words
+
+
+def compose(
+    profile: Profile,
+    matches: Sequence[Match],
+    calls: Mapping[str, Call],
+    health: Sequence[SourceHealth],
+    as_of: date,
+) -> Mail:
+    """The mail for `profile` with the first of its `matches`, which are to be shown and in order.
+
+    `calls` are by id and hold every matched call. Sources that could not be read are told of.
+    """
+    words = _words()[profile.language]
+    items = [_item(match, calls[match.call_id], words, as_of) for match in matches[:SHOWN]]
+    count = words["counts"][min(len(items), 2)].format(count=len(items))
+    week = as_of.isocalendar().week
+    subject = words["subject"].format(count=count, name=_line(profile.name), week=week)
+    view = {
+        "name": _line(profile.name),
+        "profile": profile,
+        "items": items,
+        "more": len(matches) > len(items),
+        "notices": [_notice(source, words) for source in health if source.state == "broken"],
+        "day": day_in_words(as_of, words),
+        "subject": subject,
+        "words": words,
+    }
+    html = _templates().get_template("digest.html.j2").render(view)
+    text = _templates().get_template("digest.txt.j2").render(view)
+    return Mail(subject, _inliner().inline(html), text)
+
+
+def contents(profiles: Sequence[Profile], subjects: Mapping[str, str], as_of: date) -> str:
+    """An HTML page that links to each profile's preview, `<id>.html`; `subjects` are by profile id."""
+    page = _templates().get_template("index.html.j2")
+    return page.render(profiles=profiles, subjects=subjects, as_of=as_of, week=as_of.isocalendar().week)
+
+
+def _notice(source: SourceHealth, words: dict[str, Any]) -> str:
+    """That a source could not be read, and how old what is shown of it is."""
+    seen = source.last_good_at
+    kind = "old" if seen else "missing"
+    return str(
+        words["broken"][kind].format(
+            source=source.source, day=day_in_words(seen.date(), words) if seen else ""
+        )
+    )
+
+
+def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
+    ahead = next_deadline(call, as_of)
+    left = (on(ahead) - as_of).days if ahead else None
+    kind = words["kinds"].get(call.kind)
+    origin = [call.programme or words["programme_unknown"], words["levels"][call.level], kind]
+    return Item(
+        number=match.rank,
+        title=_line(call.title),
+        url=call.url if call.url.startswith(("https://", "http://")) else None,
+        origin=_line(" · ".join(part for part in origin if part)),
+        deadline=_deadline_in_words(call, ahead, words),
+        days_left=words["days_left"][min(left, 2)].format(days=left) if left is not None else "",
+        soon=left is not None and left <= 21,
+        facts=_facts(call, words),
+        verdict=words["verdicts"][match.eligibility.verdict],
+        questions=_questions(match, words),
+        reason=_line(match.reasons[0]) if match.reasons else "",
+        evidence=tuple((_line(e.profile_text), _line(e.call_text)) for e in match.evidence[:1]),
+        standing=words["standing"].format(percent=int(match.percentile)),
+    )
+
+
+def _deadline_in_words(call: Call, ahead: Deadline | None, words: dict[str, Any]) -> str:
+    """The deadline that counts now, its role, and whether the hour is known."""
+    if ahead is None:
+        return str(words["no_deadline"])
+    at = ahead.at
+    hour = f", {at:%H:%M} ({at:%Z})" if hasattr(at, "hour") else f" ({words['hour_unknown']})"
+    role = words["roles"].get(ahead.kind, "")
+    later = [day_in_words(on(d), words) for d in call.deadlines if on(d) > on(ahead)]
+    then = f"; {words['then']} {', '.join(later)}" if later else ""
+    return f"{role}{day_in_words(on(ahead), words)}{hour}{then}"
+
+
+def _facts(call: Call, words: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    labels = words["labels"]
+    action = [(labels["action"], _line(call.type_of_action))] if call.type_of_action else []
+    least, most = call.trl_min, call.trl_max
+    ready = [(labels["trl"], str(least) if least == most else f"{least}–{most}")] if least else []
+    parent = [(labels["parent"], _line(call.parent_topic))] if call.parent_topic else []
+    return ((labels["money"], money_in_words(call, words)), *action, *ready, *parent)
+
+
+def money_in_words(call: Call, words: dict[str, Any]) -> str:
+    """Grant, budget and rate, each only where the source states it."""
+    said = words["money"]
+    parts = []
+    least, most = call.grant_min_eur, call.grant_max_eur
+    if least and most and least != most:
+        parts.append(
+            said["grant_range"].format(least=euros_in_words(least, words), most=euros_in_words(most, words))
+        )
+    elif least or most:
+        which = "grant" if least and most else "grant_max" if most else "grant_min"
+        parts.append(said[which].format(amount=euros_in_words(most or least or 0.0, words)))
+    if call.budget_total_eur:
+        which = "budget_for" if call.expected_grants else "budget"
+        budget = euros_in_words(call.budget_total_eur, words)
+        parts.append(said[which].format(amount=budget, grants=call.expected_grants))
+    elif call.call_budget_total_eur:
+        parts.append(said["pot"].format(amount=euros_in_words(call.call_budget_total_eur, words)))
+    if call.funding_rate:
+        parts.append(said["rate"].format(percent=f"{call.funding_rate * 100:g}"))
+    return "; ".join(parts) or str(said["unknown"])
+
+
+def euros_in_words(amount: float, words: dict[str, Any]) -> str:
+    """An amount to the euro: whole thousands above a million in millions, the rest in digits."""
+    whole = round(amount)
+    if whole >= 1_000_000 and whole % 1_000 == 0:
+        digits, unit = f"{whole / 1e6:.3f}".rstrip("0").rstrip("."), f" {words['million']}"
+    else:
+        digits, unit = f"{whole:,}", ""
+    if words["decimal"] == ",":
+        digits = digits.translate(str.maketrans(",.", ".,"))
+    return f"€ {digits}{unit}"
+
+
+def day_in_words(day: date, words: dict[str, Any]) -> str:
+    """A day as 15 June 2026."""
+    return f"{day.day} {words['months'][day.month - 1]} {day.year}"
+
+
+def _questions(match: Match, words: dict[str, Any]) -> tuple[tuple[str, str | None], ...]:
+    """What the call says about applying, in its own words, then in one sentence what it leaves open."""
+    rules = [rule for rule in match.eligibility.rules if rule.verdict != "pass"]
+    said = [(words["questions"][r.rule]["said"], _line(r.clause)) for r in rules if r.clause]
+    open_things = [words["questions"][r.rule]["silent"] for r in rules if not r.clause]
+    silence = words["silence"].format(things=_listed(open_things, words))
+    return (*said, *([(silence, None)] if open_things else []))
+
+
+def _listed(things: Sequence[str], words: dict[str, Any]) -> str:
+    """Things as "a, b and c"."""
+    *first, last = things or [""]
+    return f"{', '.join(first)}{words['and']}{last}" if first else last
+
+
+def _line(text: str) -> str:
+    """A text on one line."""
+    return " ".join(text.split())
+
+
+@cache
+def _words() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(_FOLDER.joinpath("words.yml").read_text("utf-8"))
+    return found
+
+
+class _Packaged(BaseLoader):
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Any]:
+        return _FOLDER.joinpath(template).read_text("utf-8"), template, lambda: True
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=_Packaged(),
+        autoescape=select_autoescape(("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+@cache
+def _inliner() -> css_inline.CSSInliner:
+    # dark mode and small screens live in at-rules, which cannot be inlined and so stay in the head
+    return css_inline.CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
