@@ -1,4 +1,4 @@
-"""The command line `fundmatch`: its contract is docs/cli.md.
+"""The command line `fundmatch`, as docs/cli.md promises it.
 
 Heavy libraries are imported inside the commands that need them, so that help and look-ups start fast.
 Progress and faults go to standard error; with --json one document goes to standard output.
@@ -17,7 +17,7 @@ import typer
 
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
-    from pipeline.schema import Match
+    from pipeline.schema import Match, Profile, Run
     from warehouse.read import Warehouse
 
 OURS = frozenset({"crawlers", "embeddings", "flows", "pipeline", "warehouse"})
@@ -145,18 +145,14 @@ def crawl_command(
 
 @app.command("sources")
 def sources_command(as_json: AsJson = False) -> None:
-    """How each source did: level, last good day, records, health."""
-    from rich.table import Table
-
+    """How each source did: level, last good day, age, records, health."""
     with _warehouse() as warehouse:
-        health = warehouse.health()
+        health, last = warehouse.health(), _last_run(warehouse)
     if as_json:
         return _print_json([h.model_dump(mode="json") for h in health])
-    table = Table("source", "level", "state", "calls", "read on", "what is wrong")
-    for h in health:
-        seen = h.last_good_at.date().isoformat() if h.last_good_at else "never"
-        table.add_row(h.source, h.level, h.state, str(h.records), seen, _plain(h.detail or ""))
-    return _print_table(table)
+    from flows.terminal import print_sources
+
+    return print_sources(health, last.as_of)
 
 
 @profiles_app.command("import")
@@ -173,17 +169,13 @@ def profiles_import(
 @profiles_app.command("list")
 def profiles_list(as_json: AsJson = False) -> None:
     """All profiles."""
-    from rich.table import Table
-
     from flows.home import Home
+    from flows.terminal import print_profiles
 
     found = Home(_State.home).profiles()
     if as_json:
         return _print_json([profile.model_dump(mode="json") for profile in found])
-    table = Table("id", "name", "kind", "language", "label")
-    for p in found:
-        table.add_row(p.id, _plain(p.name), p.kind, p.language, p.label)
-    return _print_table(table)
+    return print_profiles(found)
 
 
 @profiles_app.command("show")
@@ -202,20 +194,15 @@ def calls_command(
     as_json: AsJson = False,
 ) -> None:
     """Calls in the warehouse, by deadline."""
-    from rich.table import Table
-
     if level not in (None, "national", "regional", "interregional", "european"):
         raise UsageError(f"--level {level!r}: use national, regional, interregional or european")
     with _warehouse() as warehouse:
         calls = warehouse.call_records(query, open_only=only_open, level=level)
     if as_json:
         return _print_json([call.model_dump(mode="json") for call in calls])
-    table = Table("call", "status", "deadlines", "title")
-    for call in calls:
-        days = ", ".join(str(d.at)[:10] for d in call.deadlines) or "not stated"
-        table.add_row(_plain(call.identifier or call.call_id), call.status, days, _plain(call.title))
-    _print_table(table)
-    return print(f"{len(calls)} calls", file=sys.stderr)
+    from flows.terminal import print_calls
+
+    return print_calls(calls)
 
 
 @app.command("match")
@@ -235,8 +222,7 @@ def match_command(
         if text is not None:
             matches = _match_text(warehouse, text, language, model)
         else:
-            _known_profile(warehouse, str(profile_id))
-            matches = warehouse.match_records(str(profile_id))
+            matches = warehouse.match_records(_pick(warehouse.profile_records(), str(profile_id)).id)
         wanted = [m for m in matches if with_failed or m.eligibility.verdict != "fail"][:top]
         calls = {m.call_id: warehouse.call(m.call_id) for m in wanted}
     if as_json:
@@ -250,7 +236,7 @@ def match_command(
 def explain(profile_id: str, call_id: str, as_json: AsJson = False) -> None:
     """Why one call fits one profile: sentences of both, and every rule with its clause."""
     with _warehouse() as warehouse:
-        profile = _known_profile(warehouse, profile_id)
+        profile = _pick(warehouse.profile_records(), profile_id)
         call = warehouse.call(call_id)
         match = next((m for m in warehouse.match_records(profile_id) if m.call_id == call.call_id), None)
     if match is None:
@@ -268,20 +254,17 @@ def digest_preview(
     week: Annotated[str | None, typer.Option(help="Only the last run's week can be shown.")] = None,
 ) -> None:
     """Write the digest of every profile again, from the published warehouse."""
+    from flows.digest import week_of, write_previews
     from flows.home import Home
-    from flows.weekly import week_of, write_digests
 
     with _warehouse() as warehouse:
-        last = warehouse.latest_run()
-        if last is None:
-            raise UsageError("the warehouse holds no run yet; run: fundmatch run")
+        last = _last_run(warehouse)
         if week not in (None, week_of(last.as_of)):
             raise UsageError(f"--week {week}: the last run was for {week_of(last.as_of)}")
         profiles = warehouse.profile_records()
         matches = [match for profile in profiles for match in warehouse.match_records(profile.id)]
-        folder = write_digests(
-            Home(_State.home), profiles, matches, warehouse.call_records(), warehouse.health(), last.as_of
-        )
+        calls, health = warehouse.call_records(), warehouse.health()
+    folder = write_previews(Home(_State.home), profiles, matches, calls, health, last.as_of)
     print(f"{len(profiles)} digests (HTML and text) in {folder}")
 
 
@@ -304,19 +287,25 @@ def export(
 
 
 def _match_text(warehouse: Warehouse, text: str, language: str, model: str | None) -> list[Match]:
+    from flows.corpus import corpus, encoder_for
     from flows.home import Home
-    from flows.weekly import corpus, encoder_for
     from pipeline.schema import Profile
 
-    last = warehouse.latest_run()
-    if not text.strip() or language not in ("en", "nl") or last is None:
-        raise UsageError("--text must not be empty, --language is en or nl, and there must have been a run")
+    if not text.strip():
+        raise UsageError("--text is empty; describe what you want to develop in a sentence or more")
+    if language not in ("en", "nl"):
+        raise UsageError(f"--language {language!r}: use en or nl")
     home = Home(_State.home)
     profile = Profile(
-        id="text", name="text", kind="sme", language=language, label="example", description=text
+        id="text",
+        name="text",
+        kind="sme",
+        language=language,
+        label="example",
+        description=text,
     )
-    found = corpus(warehouse.call_records(open_only=True), encoder_for(home, model), home.index)
-    return found.rank(profile, last.as_of)
+    found = corpus(warehouse.call_records(open_only=True), encoder_for(home, model), home)
+    return found.rank(profile, _last_run(warehouse).as_of)
 
 
 def _warehouse() -> Warehouse:
@@ -325,11 +314,14 @@ def _warehouse() -> Warehouse:
     return open_warehouse(_State.home / "warehouse.duckdb")
 
 
-def _known_profile(warehouse: Warehouse, profile_id: str) -> Any:
-    return _pick(warehouse.profile_records(), profile_id)
+def _last_run(warehouse: Warehouse) -> Run:
+    last = warehouse.latest_run()
+    if last is None:
+        raise UsageError("the warehouse holds no run yet; make one with: fundmatch run")
+    return last
 
 
-def _pick(profiles: list[Any], profile_id: str) -> Any:
+def _pick(profiles: list[Profile], profile_id: str) -> Profile:
     from difflib import get_close_matches
 
     by_id = {profile.id: profile for profile in profiles}
@@ -388,19 +380,6 @@ def _week_document(week: WeeklyRun) -> dict[str, Any]:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _plain(text: str) -> str:
-    """Scraped text for a terminal: no control characters, no markup."""
-    from rich.markup import escape
-
-    return escape("".join(character for character in text if character.isprintable()))
-
-
-def _print_table(table: Any) -> None:
-    from rich.console import Console
-
-    Console().print(table)
 
 
 def main() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +67,16 @@ class Home:
             raise HomeError(
                 f"{self.path}: cannot be used as home ({error.strerror}); choose another with --home"
             ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of this home; the lock goes with the process. Raises HomeError when held."""
+        with (self.path / "run.lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise HomeError(f"{self.path}: another run is at work here; wait for it to end") from error
+            yield
 
     def profiles(self) -> list[Profile]:
         """Imported profiles by id. Raises HomeError when there are none or the file is damaged."""

@@ -1,20 +1,23 @@
-"""What a person sees on a terminal: progress while a run works, then matches, explanations and faults."""
+"""What a person sees on a terminal: progress while a run works, then tables, explanations and faults."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from flows.weekly import WeeklyRun
 from pipeline.normalise import next_deadline, on
-from pipeline.schema import Call, Issue, Match, Profile, Stage
+from pipeline.schema import Call, Issue, Match, Profile, SourceHealth, Stage
+
+if TYPE_CHECKING:
+    from flows.weekly import WeeklyRun
 
 SHOWN_ISSUES = 12
 
@@ -132,6 +135,42 @@ def print_issues(issues: Sequence[Issue]) -> None:
         console.print(f"noted: {told}", highlight=False)
 
 
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table of scraped texts."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(safe, row))
+    Console().print(table)
+
+
+def print_sources(health: Sequence[SourceHealth], as_of: date) -> None:
+    """Sources: how each did, and how old what it shows is on the run's day."""
+    rows = []
+    for h in health:
+        seen = h.last_good_at.date() if h.last_good_at else None
+        age = f"{(as_of - seen).days} days" if seen else ""
+        read = seen.isoformat() if seen else "never"
+        rows.append((h.source, h.level, h.state, str(h.records), read, age, h.detail or ""))
+    print_table(("source", "level", "state", "calls", "read on", "age", "what is wrong"), rows)
+
+
+def print_profiles(profiles: Sequence[Profile]) -> None:
+    """Profiles, one a line."""
+    rows = [(p.id, p.name, p.kind, p.language, p.label) for p in profiles]
+    print_table(("id", "name", "kind", "language", "label"), rows)
+
+
+def print_calls(calls: Sequence[Call]) -> None:
+    """Calls, one a line, then how many there are."""
+    rows = [(c.identifier or c.call_id, c.status, _days(c), c.title) for c in calls]
+    print_table(("call", "status", "deadlines", "title"), rows)
+    Console(stderr=True).print(f"{len(calls)} calls", highlight=False)
+
+
+def _days(call: Call) -> str:
+    return ", ".join(on(d).isoformat() for d in call.deadlines) or "not stated"
+
+
 def print_matches(matches: Sequence[Match], calls: Mapping[str, Call]) -> None:
     """Matches as a table."""
     table = Table("rank", "score", "percentile", "verdict", "deadlines", "call", "why")
@@ -142,7 +181,7 @@ def print_matches(matches: Sequence[Match], calls: Mapping[str, Call]) -> None:
             f"{match.score:.3f}",
             f"{match.percentile:.0f}",
             match.eligibility.verdict,
-            ", ".join(str(d.at)[:10] for d in call.deadlines) or "not stated",
+            _days(call),
             f"{safe(call.title)}\n[dim]{safe(call.call_id)}[/dim]",
             safe(match.reasons[0]),
         )

@@ -1,7 +1,7 @@
-"""One week: crawl → normalise → embed → match → digests → warehouse, as plain steps and as a Prefect flow.
+"""One week: crawl → normalise → embed → match → warehouse → digests → publish.
 
-The steps are methods of `WeeklyRun` and run without Prefect; the flow only puts them in order, each
-source in a task of its own.
+The steps are methods of `WeeklyRun` and run without Prefect; the Prefect flow only puts them in order,
+each source in a task of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,20 +17,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Literal, Protocol
 
 from crawlers.source import Crawl, CrawlError, crawl, source_class, source_names
-from flows.home import Home, HomeError, write_whole
-from pipeline.digest import compose
+from flows.corpus import corpus, encoder_for, passage_keys, passages_of_calls
+from flows.digest import write_previews
+from flows.home import Home
 from pipeline.expect import faults
-from pipeline.match import Passage, Similarity, call_passages, lexical_text, rank
 from pipeline.normalise import normalise
 from pipeline.profiles import passages_of
-from pipeline.schema import Call, Issue, Match, Profile, RawCall, Run, SourceHealth, Stage
+from pipeline.schema import Call, Issue, Match, RawCall, Run, SourceHealth, Stage
 
-if TYPE_CHECKING:
-    from embeddings.encode import Encoder
-    from embeddings.lexical import LexicalIndex
+SOURCES_AT_ONCE = 4  # each is a child process of its own
+State = Literal["ok", "kept", "broken"]
 
 
 class Reporter(Protocol):
@@ -70,78 +70,13 @@ class Request:
 
 
 @dataclass
-class Corpus:
-    """The open calls as the matcher sees them, with what is needed to compare a profile to them."""
-
-    calls: list[Call]
-    passages: list[Passage]
-    lexical: LexicalIndex
-    encoder: Encoder
-    index: Path
-
-    def rank(self, profile: Profile, as_of: date) -> list[Match]:
-        """The profile's best open calls."""
-        from embeddings.index import open_index
-
-        own = passages_of(profile)
-        index = open_index(self.index, self.encoder.model_id)
-        scores = index.all_scores(self.encoder.encode(own, kind="query"))
-        column = {key: i for i, key in enumerate(index.keys)}
-        try:
-            mine = [column[key] for key in passage_keys(self.passages)]
-        except KeyError as error:
-            raise HomeError(f"the index does not know {error}; run `fundmatch run` again") from error
-        words = self.lexical.scores("\n".join(own), profile.language)
-        similarity = Similarity(dense=scores[:, mine], lexical=words)
-        return rank(profile, own, self.calls, self.passages, similarity, self.lexical.shared_terms, as_of)
-
-
-def passage_keys(passages: list[Passage]) -> list[str]:
-    """A stable key a passage: its call and its position there."""
-    count: dict[str, int] = {}
-    keys = []
-    for passage in passages:
-        count[passage.call_id] = count.get(passage.call_id, 0) + 1
-        keys.append(f"{passage.call_id}#{count[passage.call_id]}")
-    return keys
-
-
-def corpus(calls: list[Call], encoder: Encoder, index: Path) -> Corpus:
-    """Make the corpus of the calls that are open; their passages must be in the index."""
-    from embeddings.lexical import LexicalIndex
-
-    open_calls = [call for call in calls if call.status == "open"]
-    return Corpus(
-        calls=open_calls,
-        passages=_passages(open_calls, encoder),
-        lexical=LexicalIndex([lexical_text(c) for c in open_calls], [c.language for c in open_calls]),
-        encoder=encoder,
-        index=index,
-    )
-
-
-def _passages(calls: list[Call], encoder: Encoder) -> list[Passage]:
-    def split(text: str, prefix: str) -> list[str]:
-        return encoder.split(text, prefix=prefix)
-
-    return [passage for call in calls for passage in call_passages(call, split)]
-
-
-def encoder_for(home: Home, model: str | None) -> Encoder:
-    """The encoder of a model setting, or of `FUNDMATCH_MODEL`, or of the packaged default."""
-    from embeddings.encode import DEFAULT_MODEL, Encoder
-
-    return Encoder(model or os.environ.get("FUNDMATCH_MODEL") or DEFAULT_MODEL, cache_dir=home.vectors)
-
-
-@dataclass
 class WeeklyRun:
-    """The state of one run, filled step by step."""
+    """The state of one run, filled step by step. Raises HomeError, ModelError before the first step."""
 
     request: Request
     reporter: Reporter = field(default_factory=Silent)
     crawls: dict[str, Crawl] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)  # source → why its crawl gave nothing
     issues: list[Issue] = field(default_factory=list)
     health: list[SourceHealth] = field(default_factory=list)
     raw_calls: list[RawCall] = field(default_factory=list)
@@ -158,6 +93,7 @@ class WeeklyRun:
         self.started_at = datetime.now(UTC)
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self.sources = self.request.sources or tuple(source_names())
+        self._aside = self.home.path / f"warehouse.{self.run_id}.{os.getpid()}.building"
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[Callable[[int], None]]:
@@ -174,21 +110,22 @@ class WeeklyRun:
         """Crawl one source in a child process; a failure is noted, not raised."""
         name = f"crawl {source}"
         with self._stage(name) as count:
-            out = self.home.crawls / self.run_id / f"{source}.jsonl"
             try:
-                found = crawl(
+                self.crawls[source] = crawl(
                     source,
-                    out,
+                    self._crawled / f"{source}.jsonl",
                     replay=self.request.replay,
                     archive=self.home.archive / source / f"{self.run_id}.warc.gz",
                     as_of=self.request.as_of.isoformat() if self.request.as_of else None,
                     progress=lambda done, total: self.reporter.advance(name, done, total),
                 )
+                count(len(self.crawls[source].records))
             except CrawlError as error:
-                self.broken[source] = str(error)
-                return
-            self.crawls[source] = found
-            count(len(found.records))
+                self.failed[source] = str(error)
+
+    @property
+    def _crawled(self) -> Path:
+        return self.home.crawls / self.run_id
 
     @property
     def as_of(self) -> date:
@@ -199,40 +136,52 @@ class WeeklyRun:
         return max(pages).date() if self.request.replay and pages else self.started_at.date()
 
     def normalise(self) -> None:
-        """Type all records; where a source is broken, keep it aside and use its last good ones."""
+        """Type all records; a source that is broken, or not asked for, keeps its last good ones."""
         with self._stage("normalise") as count:
-            for source in self.sources:
+            for source in source_names():
                 last = self._last_good(source)
-                calls, issues = (
-                    self._typed(source, self.crawls[source].records) if source in self.crawls else ([], [])
-                )
-                found = [self.broken[source]] if source in self.broken else []
-                found = found or faults(source_class(source).expect, calls, len(last) or None)
-                records = self.crawls[source].records if source in self.crawls else ()
-                if found:
-                    self.issues.append(
-                        Issue(source=source, severity="error", code="source_broken", detail="; ".join(found))
-                    )
-                    records = tuple(last)
-                    calls, _ = self._typed(source, records)
-                else:
-                    self.issues += issues
-                if source in self.crawls:
-                    self.issues += self.crawls[source].issues
-                self.raw_calls += records
-                self.calls += calls
-                self.health.append(
-                    SourceHealth(
-                        source=source,
-                        level=source_class(source).level,
-                        state="broken" if found else "ok",
-                        records=len(records),
-                        last_good_at=max((p.fetched_at for r in records for p in r.pages), default=None),
-                        detail="; ".join(found) or None,
-                    )
-                )
+                if source in self.sources:
+                    self._take(source, last)
+                elif last:
+                    self._keep(source, last, "kept", "not read in this run")
             self.calls.sort(key=lambda call: call.call_id)
             count(len(self.calls))
+
+    def _take(self, source: str, last: tuple[RawCall, ...]) -> None:
+        """Use what was crawled, unless it is not what a healthy source looks like."""
+        found = self.crawls.get(source, Crawl(source, (), ()))
+        self.issues += found.issues
+        calls, odd = self._typed(source, found.records)
+        why = [self.failed[source]] if source in self.failed else []
+        why = why or faults(source_class(source).expect, calls, len(last) or None)
+        if why:
+            detail = "; ".join(why)
+            self.issues.append(
+                Issue(source=source, severity="error", code="source_broken", detail=detail[:500])
+            )
+            self._keep(source, last, "broken", detail)
+            return
+        self.issues += odd
+        self._use(source, found.records, calls, "ok", None)
+
+    def _keep(self, source: str, last: tuple[RawCall, ...], state: State, detail: str) -> None:
+        self._use(source, last, self._typed(source, last)[0], state, detail)
+
+    def _use(
+        self, source: str, records: tuple[RawCall, ...], calls: list[Call], state: State, detail: str | None
+    ) -> None:
+        self.raw_calls += records
+        self.calls += calls
+        self.health.append(
+            SourceHealth(
+                source=source,
+                level=source_class(source).level,
+                state=state,
+                records=len(records),
+                last_good_at=max((p.fetched_at for r in records for p in r.pages), default=None),
+                detail=detail,
+            )
+        )
 
     def _typed(self, source: str, records: tuple[RawCall, ...]) -> tuple[list[Call], list[Issue]]:
         calls, issues = [], []
@@ -249,20 +198,20 @@ class WeeklyRun:
             issues += odd
         return calls, issues
 
-    def _last_good(self, source: str) -> list[RawCall]:
+    def _last_good(self, source: str) -> tuple[RawCall, ...]:
         from warehouse.read import open_warehouse
 
         if not self.home.warehouse.exists():
-            return []
+            return ()
         with open_warehouse(self.home.warehouse) as warehouse:
-            return warehouse.raw_calls(source)
+            return tuple(warehouse.raw_calls(source))
 
     def embed(self) -> None:
         """Vectors of all texts that are new, and the index of the calls that are not closed."""
         from embeddings.index import build_index
 
         with self._stage("embed") as count:
-            passages = _passages([call for call in self.calls if call.status != "closed"], self.encoder)
+            passages = passages_of_calls([c for c in self.calls if c.status != "closed"], self.encoder)
             vectors = self.encoder.encode(
                 [passage.embedded for passage in passages],
                 kind="passage",
@@ -275,26 +224,16 @@ class WeeklyRun:
     def match(self) -> None:
         """Rank the open calls for every profile."""
         with self._stage("match") as count:
-            found = corpus(self.calls, self.encoder, self.home.index)
+            found = corpus(self.calls, self.encoder, self.home)
             for number, profile in enumerate(self.profiles, start=1):
                 self.matches += found.rank(profile, self.as_of)
                 self.reporter.advance("match", number, len(self.profiles))
             count(len(self.matches))
 
-    def digests(self) -> None:
-        """Write a preview of each profile's mail, HTML and text."""
-        with self._stage("digests") as count:
-            self.digest_folder = write_digests(
-                self.home, self.profiles, self.matches, self.calls, self.health, self.as_of
-            )
-            count(len(self.profiles))
+    def warehouse(self) -> None:
+        """Build the new warehouse aside and check it."""
+        from warehouse.build import Week, build, check
 
-    def publish(self) -> None:
-        """Build the new warehouse aside, check it, and put it in place of the old one."""
-        from warehouse.build import Week, build, finish
-        from warehouse.publish import publish
-
-        aside = self.home.path / f"warehouse.{self.run_id}.{os.getpid()}.building"
         with self._stage("warehouse") as count:
             week = Week(
                 run=self._record(),
@@ -305,15 +244,32 @@ class WeeklyRun:
                 health=self.health,
                 issues=self.issues,
             )
-            build(week, aside, self.home.warehouse if self.home.warehouse.exists() else None)
+            build(week, self._aside, self.home.warehouse if self.home.warehouse.exists() else None)
+            check(self._aside)
             count(len(self.calls))
+
+    def digests(self) -> None:
+        """Write a preview of each profile's mail, from results that passed the checks."""
+        with self._stage("digests") as count:
+            self.digest_folder = write_previews(
+                self.home, self.profiles, self.matches, self.calls, self.health, self.as_of
+            )
+            count(len(self.profiles))
+
+    def publish(self) -> None:
+        """Put the new warehouse in place of the old one, with the run's times in it."""
+        from warehouse.build import stamp
+        from warehouse.publish import publish
+
         self.run = self._record()
-        finish(aside, self.run)
-        publish(aside, self.home.warehouse)
+        stamp(self._aside, self.run)
+        publish(self._aside, self.home.warehouse)
+        if not any(source.state == "broken" for source in self.health):
+            shutil.rmtree(self._crawled, ignore_errors=True)  # the warehouse and the archive have it all
 
     def steps(self) -> tuple[Callable[[], None], ...]:
         """What follows the crawls, in order."""
-        return (self.normalise, self.embed, self.match, self.digests, self.publish)
+        return (self.normalise, self.embed, self.match, self.warehouse, self.digests, self.publish)
 
     def _record(self) -> Run:
         return Run(
@@ -327,43 +283,6 @@ class WeeklyRun:
         )
 
 
-def week_of(as_of: date) -> str:
-    """The ISO week of a day, as 2026-W25."""
-    year, number, _ = as_of.isocalendar()
-    return f"{year}-W{number:02d}"
-
-
-def write_digests(
-    home: Home,
-    profiles: list[Profile],
-    matches: list[Match],
-    calls: list[Call],
-    health: list[SourceHealth],
-    as_of: date,
-) -> Path:
-    """One HTML and one text file a profile in `<home>/digests/<week>/`; returns that folder."""
-    week = week_of(as_of)
-    by_id = {call.call_id: call for call in calls}
-    for profile in profiles:
-        mine = [m for m in matches if m.profile_id == profile.id and m.eligibility.verdict != "fail"]
-        notices = [_notice(h, profile.language) for h in health if h.state == "broken"]
-        mail = compose(profile, mine, by_id, as_of=as_of, week=week, notices=notices)
-        write_whole(home.digests / week / f"{profile.id}.html", mail.html)
-        write_whole(home.digests / week / f"{profile.id}.txt", f"{mail.subject}\n\n{mail.text}")
-    return home.digests / week
-
-
-def _notice(health: SourceHealth, language: str) -> str:
-    seen = health.last_good_at.date().isoformat() if health.last_good_at else None
-    if language == "nl":
-        return f"De bron {health.source} was niet te lezen; " + (
-            f"u ziet de stand van {seen}." if seen else "calls daarvan ontbreken."
-        )
-    return f"The source {health.source} could not be read; " + (
-        f"you see what it said on {seen}." if seen else "its calls are missing."
-    )
-
-
 def peak_memory_mib() -> float:
     """Peak resident size of this process plus that of its largest child so far, in MiB."""
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
@@ -373,15 +292,16 @@ def peak_memory_mib() -> float:
 
 
 def run_plainly(run: WeeklyRun) -> None:
-    """Run all steps in order, without Prefect."""
-    for source in run.sources:
-        run.crawl(source)
-    for step in run.steps():
-        step()
+    """All steps in order, without Prefect."""
+    with run.home.locked():
+        for source in run.sources:
+            run.crawl(source)
+        for step in run.steps():
+            step()
 
 
 def run_under_prefect(run: WeeklyRun) -> None:
-    """Run all steps as a Prefect flow on an ephemeral server in the home folder."""
+    """The same steps as a Prefect flow, its server and database in the home folder, sources side by side."""
     for name, value in {
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(run.home.prefect.resolve()),
@@ -392,15 +312,23 @@ def run_under_prefect(run: WeeklyRun) -> None:
     }.items():
         os.environ.setdefault(name, value)
     from prefect import flow, task
+    from prefect.task_runners import ThreadPoolTaskRunner
 
-    def step(method: Callable[..., None], name: str) -> Callable[..., None]:
-        return task(method, name=name, persist_result=False)
-
-    @flow(name="weekly", validate_parameters=False, persist_result=False)
+    @flow(
+        name="weekly",
+        task_runner=ThreadPoolTaskRunner(max_workers=SOURCES_AT_ONCE),  # type: ignore[arg-type]
+        validate_parameters=False,
+        persist_result=False,
+    )
     def weekly() -> None:
-        for source in run.sources:
-            step(run.crawl, f"crawl {source}")(source)
-        for method in run.steps():
-            step(method, method.__name__)()
+        crawls = [
+            task(name=f"crawl {source}", persist_result=False)(run.crawl).submit(source)
+            for source in run.sources
+        ]
+        for crawled in crawls:
+            crawled.result()
+        for step in run.steps():
+            task(name=step.__name__, persist_result=False)(step)()
 
-    weekly()
+    with run.home.locked():
+        weekly()

@@ -216,7 +216,8 @@ class SourceHealth(Record):
 
     source: str
     level: Level
-    state: Literal["ok", "broken"]  # broken: its last good records are shown instead
+    # broken: could not be read well; kept: not asked for in this run; both show the last good records
+    state: Literal["ok", "kept", "broken"]
     records: int
     last_good_at: datetime | None  # newest page of the records in use
     detail: str | None = None

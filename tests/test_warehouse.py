@@ -33,7 +33,7 @@ from pipeline.schema import (
     SourceHealth,
     Stage,
 )
-from warehouse.build import WarehouseError, Week, build, finish
+from warehouse.build import WarehouseError, Week, build, check, stamp
 from warehouse.export import export
 from warehouse.publish import publish
 from warehouse.read import WarehouseUnreadable, open_warehouse
@@ -145,7 +145,7 @@ def published(home: Path, *weeks: Week) -> Path:
     for each in weeks:
         aside = home / f"warehouse.{os.getpid()}.building"
         build(each, aside, current if current.exists() else None)
-        finish(aside, each.run)
+        check(aside)
         publish(aside, current)
     return current
 
@@ -236,11 +236,11 @@ PLANTED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("check", "fault"), PLANTED.items(), ids=PLANTED.keys())
-def test_each_check_catches_its_planted_fault(tmp_path: Path, check: str, fault: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "fault"), PLANTED.items(), ids=PLANTED.keys())
+def test_each_check_catches_its_planted_fault(tmp_path: Path, name: str, fault: dict[str, Any]) -> None:
     good = published(tmp_path, week(1))
     before = good.read_bytes()
-    with pytest.raises(WarehouseError, match=f"check {check}: "):
+    with pytest.raises(WarehouseError, match=f"check {name}: "):
         published(tmp_path, week(2, **fault))
     assert good.read_bytes() == before
 
@@ -251,7 +251,7 @@ def test_the_version_check_catches_a_lost_version(tmp_path: Path) -> None:
     with duckdb.connect(str(aside)) as con:
         con.execute("DELETE FROM core.call_versions")
     with pytest.raises(WarehouseError, match="check version_gaps"):
-        finish(aside, week().run)
+        check(aside)
 
 
 def test_every_check_file_has_a_planted_fault() -> None:
@@ -349,7 +349,7 @@ def test_final_times_reach_the_run(tmp_path: Path) -> None:
     run = week().run.model_copy(
         update={"stages": (Stage(name="s", seconds=1.5, items=2),), "peak_memory_mib": 10.0}
     )
-    finish(aside, run)
+    stamp(aside, run)
     with open_warehouse(aside) as warehouse:
         assert warehouse.latest_run() == run
 

@@ -66,16 +66,10 @@ def build(week: Week, target: Path, previous: Path | None) -> None:
         con.execute("CHECKPOINT")
 
 
-def finish(target: Path, run: Run) -> None:
-    """Put the run's final times in, and run the checks. Raises WarehouseError naming the offenders."""
-    with duckdb.connect(str(target)) as con:
-        stages = [stage.model_dump() for stage in run.stages]
-        con.execute(
-            "UPDATE core.runs SET stages = ?, peak_memory_mib = ? WHERE run_id = ?",
-            [stages, run.peak_memory_mib, run.run_id],
-        )
-        con.execute("CHECKPOINT")
-        found = []
+def check(target: Path) -> None:
+    """Run the check layer. Raises WarehouseError naming the offenders, at most five a check."""
+    found = []
+    with duckdb.connect(str(target), read_only=True) as con:
         for name, query in _sql("check").items():
             offenders = [str(why) for (why,) in con.execute(query).fetchmany(6)]
             if offenders:
@@ -83,6 +77,16 @@ def finish(target: Path, run: Run) -> None:
                 found.append(f"check {name}: {told}")
     if found:
         raise WarehouseError("\n".join(["the new warehouse is not published", *found]))
+
+
+def stamp(target: Path, run: Run) -> None:
+    """Put the run's stage times and peak memory in, which are known only at its end."""
+    with duckdb.connect(str(target)) as con:
+        con.execute(
+            "UPDATE core.runs SET stages = ?, peak_memory_mib = ? WHERE run_id = ?",
+            [[stage.model_dump() for stage in run.stages], run.peak_memory_mib, run.run_id],
+        )
+        con.execute("CHECKPOINT")
 
 
 def content_sha256(call: Call) -> str:

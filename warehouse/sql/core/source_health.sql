@@ -3,7 +3,7 @@ CREATE TABLE core.source_health (
     run_id VARCHAR NOT NULL,
     source VARCHAR NOT NULL,
     level VARCHAR NOT NULL,
-    state VARCHAR NOT NULL,        -- ok; broken: its last good records are shown
+    state VARCHAR NOT NULL,        -- ok; kept: not read in this run; broken; the last two show the last good records
     records INTEGER NOT NULL,
     last_good_at TIMESTAMPTZ,
     detail VARCHAR,

@@ -1,0 +1,39 @@
+"""Digest previews: each profile's mail as an HTML and a text file, and a page that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from flows.home import Home, write_whole
+from pipeline.digest import compose, contents
+from pipeline.schema import Call, Match, Profile, SourceHealth
+
+
+def week_of(as_of: date) -> str:
+    """The ISO week of a day, as 2026-W25."""
+    year, number, _ = as_of.isocalendar()
+    return f"{year}-W{number:02d}"
+
+
+def write_previews(
+    home: Home,
+    profiles: Sequence[Profile],
+    matches: Sequence[Match],
+    calls: Sequence[Call],
+    health: Sequence[SourceHealth],
+    as_of: date,
+) -> Path:
+    """Write `<home>/digests/<week>/<profile>.html`, `.txt` and `index.html`; returns that folder."""
+    folder = home.digests / week_of(as_of)
+    by_id = {call.call_id: call for call in calls}
+    subjects = {}
+    for profile in profiles:
+        mine = [m for m in matches if m.profile_id == profile.id and m.eligibility.verdict != "fail"]
+        mail = compose(profile, mine, by_id, health, as_of)
+        subjects[profile.id] = mail.subject
+        write_whole(folder / f"{profile.id}.html", mail.html)
+        write_whole(folder / f"{profile.id}.txt", f"{mail.subject}\n\n{mail.text}")
+    write_whole(folder / "index.html", contents(profiles, subjects, as_of))
+    return folder
