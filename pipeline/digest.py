@@ -137,10 +137,19 @@ def _deadline_in_words(call: Call, ahead: Deadline | None, words: dict[str, Any]
 def _facts(call: Call, words: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     labels = words["labels"]
     action = [(labels["action"], _line(call.type_of_action))] if call.type_of_action else []
-    least, most = call.trl_min, call.trl_max
-    ready = [(labels["trl"], str(least) if least == most else f"{least}–{most}")] if least else []
+    levels = readiness_in_words(call, words)
+    ready = [(labels["trl"], levels)] if levels else []
     parent = [(labels["parent"], _line(call.parent_topic))] if call.parent_topic else []
     return ((labels["money"], money_in_words(call, words)), *action, *ready, *parent)
+
+
+def readiness_in_words(call: Call, words: dict[str, Any]) -> str:
+    """The TRL span, open where the call states only one end; empty where it states none."""
+    least, most = call.trl_min, call.trl_max
+    if least and most:
+        return str(least) if least == most else f"{least}–{most}"
+    which = "from" if least else "to"
+    return str(words["trl"][which].format(level=least or most)) if least or most else ""
 
 
 def money_in_words(call: Call, words: dict[str, Any]) -> str:

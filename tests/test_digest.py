@@ -164,6 +164,15 @@ def test_money_is_told_as_stated_in_both_languages(stated: Any, english: str, du
     assert f"Geld: {dutch}" in mail(call(**stated), language="nl").text
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "told"),
+    [(5, 7, "TRL: 5–7\n"), (6, 6, "TRL: 6\n"), (4, None, "TRL: 4 and above\n"), (None, 6, "TRL: up to 6\n")],
+)
+def test_readiness_is_open_where_one_end_is_not_stated(least: Any, most: Any, told: str) -> None:
+    assert told in mail(call(trl_min=least, trl_max=most)).text
+    assert "TRL" not in mail().text
+
+
 def test_what_the_call_says_is_quoted_and_what_it_leaves_open_is_named() -> None:
     rules = (
         Rule(rule="time", verdict="pass", clause="2026-09-15"),

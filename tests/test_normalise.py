@@ -193,6 +193,16 @@ def test_no_line_of_its_own_means_unknown_money() -> None:
         ("Activities are expected to start at TRL 4-5 and achieve TRL 7-8 by the end.", (4, 8)),
         ("Activities are expected to achieve TRL 5 by the end of the project.", (5, 5)),
         ("Activities may start at any TRL.", (None, None)),
+        ("Any technology from TRL 4 and above is expected.", (4, None)),
+        ("Technologies are expected at TRL5 or above at the start.", (5, None)),
+        ("Projects are expected to start with a minimum TRL 6.", (6, None)),
+        ("Activities are expected to start from TRL 5.", (5, None)),
+        ("Activities are expected to achieve TRL 5 or higher by the end.", (5, None)),
+        ("Activities may reach up to TRL 6.", (None, 6)),
+        ("The investment should move from TRL 6 to TRL 9.", (6, 9)),
+        ("Reach from minimum TRL 4 up to TRL 6.", (4, 6)),
+        ("The aim is to reach Technology Readiness Level (TRL) 6.", (6, 6)),
+        ("Activities are expected to achieve TRL 7 by the end. Parts reach TRL 3 first.", (7, 7)),
         ("Solutions at TRL 9 are on the market.", (None, None)),
         ("We target TRL 12.", (None, None)),
         ("", (None, None)),
@@ -201,7 +211,7 @@ def test_no_line_of_its_own_means_unknown_money() -> None:
 def test_readiness(text: str, expected: tuple[int | None, int | None]) -> None:
     low, high, printed = readiness([text])
     assert (low, high) == expected
-    assert (printed is None) == (low is None)
+    assert (printed is None) == (low is None and high is None)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +224,11 @@ def test_readiness(text: str, expected: tuple[int | None, int | None]) -> None:
             "The funding rate is 60% of eligible costs, but for non-profits the funding rate is up to 100%.",
             None,
         ),
+        ("Funding rate\nOther Action Grants (OAGs) — 95%\nObjective", 0.95),
+        ("The EU funding rate for eligible costs will be up to 50% of the eligible costs.", 0.5),
+        ("For the additional activities covered by this action the funding rate is 50%.", None),
+        ("Subcontracting shall not exceed 20% of the total eligible costs.", None),
+        ("The grant covers 70 % of eligible costs.", 0.7),
         ("Management will not exceed 7% of the EU funding.", None),
         ("Annual turnover not exceeding EUR 50 million.", None),
         ("", None),
@@ -227,15 +242,37 @@ def test_funding_rate(text: str, expected: float | None) -> None:
     ("text", "partners", "countries"),
     [
         ("At least three independent legal entities from three different Member States.", 3, 3),
-        ("A minimum of 5 partners covering their sector.", 5, None),
+        ("Proposals must be submitted by at least 3 applicants from 3 different eligible countries.", 3, 3),
+        (
+            "Consortia must include at least one legal entity established in a Member State and at least "
+            "two other independent legal entities, each in different countries.",
+            3,
+            None,
+        ),
+        ("Organisations of suppliers, with a minimum of 5 partners covering their sector.", None, None),
         ("Validate in at least three different Member States.", None, None),  # says where, not who
+        ("Consortia of three or more must include at least three legal entities.", None, None),
+        ("A single applicant may apply. Consortia must have at least two partners.", None, None),
+        (
+            "A single applicant can apply, or a consortium that must have at least two partners.",
+            None,
+            None,
+        ),
+        (
+            "Proposals must have at least two partners. Pilots must have at least four partners.",
+            None,
+            None,
+        ),
+        ("Consortia must include at least one legal entity from Ukraine.", None, None),
         ("described in Annex B of the General Annexes", None, None),
     ],
 )
-def test_consortium_only_where_stated(text: str, partners: int | None, countries: int | None) -> None:
+def test_consortium_only_where_it_is_required_of_every_proposal(
+    text: str, partners: int | None, countries: int | None
+) -> None:
     found, printed = consortium([text])
     assert (found.min_partners, found.min_countries) == (partners, countries)
-    assert (printed is None) == (partners is None)
+    assert printed is not None or partners is None
 
 
 def test_every_field_keeps_its_words_and_unknown_stays_unknown() -> None:
