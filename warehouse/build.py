@@ -54,7 +54,7 @@ def build(week: Week, target: Path, previous: Path | None) -> None:
         for layer in ("raw", "core"):
             for statement, _ in _tables(layer):
                 con.execute(statement)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".stage-") as folder:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
             for table, rows in _rows(week).items():
                 _stage(con, table, rows, Path(folder))
         for layer in ("raw", "core"):

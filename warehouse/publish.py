@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
-_ASIDE = re.compile(r"\.(\d+)\.building(\.wal)?$")
+_ASIDE = re.compile(r"\.(\d+)\.building(\.\w+)?$")
 
 
 def publish(built: Path, current: Path) -> None:
@@ -25,7 +26,7 @@ def publish(built: Path, current: Path) -> None:
     for leftover in current.parent.glob("*.building*"):
         match = _ASIDE.search(leftover.name)
         if match and not _alive(int(match[1])):
-            leftover.unlink(missing_ok=True)
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:
