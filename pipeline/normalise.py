@@ -49,7 +49,7 @@ _PARTNERS = re.compile(
 _COUNTRIES = re.compile(
     rf"\b{_COUNT}\s+different\s+(?:\w+\s+){{0,3}}(?:countries|Member States)\b", re.IGNORECASE
 )
-_MUST = re.compile(r"\b(?:must|shall|required)\b|^\W*(?:at least|minimum)", re.IGNORECASE)
+_MUST = re.compile(r"\b(?:must|shall|needs?|requires?|required)\b|^\W*(?:at least|minimum)", re.IGNORECASE)
 _ONLY_SOMETIMES = re.compile(
     r"\bif\b|\bor more\b|\bin case\b|\bexcept\b|\beither\b|\bin addition to\b|\bor a\b", re.IGNORECASE
 )
