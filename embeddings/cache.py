@@ -10,8 +10,11 @@ import hashlib
 import logging
 import os
 import secrets
+import time
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,9 @@ from numpy.typing import NDArray
 
 LOG = logging.getLogger(__name__)
 COMPACT_ABOVE = 16  # shards; more are merged into one when the cache is opened
+ABANDONED = 3600  # seconds after which a half-written shard is nobody's
+# what a damaged archive makes zipfile, zlib and numpy raise
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def text_key(text: str) -> bytes:
@@ -33,13 +39,20 @@ class VectorCache:
         self.directory = directory
         self.dimension = dimension
         self._vectors: dict[bytes, NDArray[np.float32]] = {}
-        shards = sorted(directory.glob("*.npz")) if directory.is_dir() else []
-        for shard in shards:
-            self._load(shard)
+        shards: set[Path] = set()
+        # another process may merge shards meanwhile, so look again until nothing is new
+        while new := set(directory.glob("*.npz")) - shards:
+            for shard in sorted(new):
+                self._load(shard)
+            shards |= new
         if len(shards) > COMPACT_ABOVE:
             self._write(sorted(self._vectors))
             for shard in shards:
                 shard.unlink(missing_ok=True)
+        for aside in directory.glob("*.writing"):
+            with suppress(FileNotFoundError):
+                if time.time() - aside.stat().st_mtime > ABANDONED:
+                    aside.unlink()
 
     def _load(self, shard: Path) -> None:
         try:
@@ -47,7 +60,9 @@ class VectorCache:
                 keys, vectors = data["keys"], data["vectors"]
             if keys.shape != (len(vectors), 32) or vectors.shape[1:] != (self.dimension,):
                 raise ValueError(f"shapes {keys.shape} and {vectors.shape}")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except FileNotFoundError:
+            return  # merged into another shard by another process
+        except _DAMAGE as error:
             LOG.warning("%s is damaged (%s); its texts will be encoded again", shard, error)
             shard.replace(shard.with_suffix(".corrupt"))
             return
@@ -65,7 +80,9 @@ class VectorCache:
         return found
 
     def add(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
-        """Keep (len(keys), dimension) vectors, on disk before this returns."""
+        """Keep (len(keys), dimension) vectors, on disk before this returns. ValueError: of another shape."""
+        if vectors.shape != (len(keys), self.dimension):
+            raise ValueError(f"{vectors.shape} vectors for {len(keys)} keys of dimension {self.dimension}")
         self._vectors.update(zip(keys, vectors, strict=True))
         self._write(keys)
 

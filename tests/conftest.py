@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from embeddings.encode import Encoder
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "crawlers" / "samples"
@@ -30,3 +34,11 @@ def quick_and_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("FUNDMATCH_DOWNLOAD_DELAY", "0")
     monkeypatch.setenv("FUNDMATCH_CONTACT", "tests@example.org")
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    """The packaged model, loaded once, with a cache that all tests share."""
+    from embeddings.encode import Encoder
+
+    return Encoder(cache_dir=tmp_path_factory.mktemp("vectors"))

@@ -1,0 +1,158 @@
+"""Why a call fits a profile: the sentences that meet, and plain reasons in the profile's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.normalise import sentences
+from pipeline.schema import Call, Evidence, Profile
+
+SENTENCE_CHARACTERS = 300
+TERMS = 4  # in a reason, at most
+FEW_WORDS = 5  # with less a sentence is a heading or a filler
+QUOTED_CHARACTERS = 70  # of a sentence inside a reason
+CLOSE = 0.45  # cosine of two passages from which they mean much the same; unlike ones reach some .4
+
+SharedTerms = Callable[[str, str], list[str]]  # words and phrases of the second text that the first has
+
+# Words of nearly every call or company, by how they begin ("-") or whole: alone they explain nothing.
+_GENERIC = re.compile(
+    "|".join(
+        word.replace("-", r"\w*")
+        for word in """
+        abilit- access act action- activit- addition- advanc- analys- applicat- approach- area- bio busines-
+        challeng- cluster- co compan- concept- cost- cross customer- demand- demonstrat- deploy- develop-
+        different effective efficient enterpris- environment- eu europe- expect- experienc- facilit- field-
+        focus follow- framework- good group- grow- high hub- impact- implement- improv- industr- initiativ-
+        innovat- institution- invest- key knowledge large learn less level- life line- local main make
+        makers? makes making maturity method- model- more multi national need- network- non northern
+        objectiv- opportunit- organi[sz]ation- outcome- participat- partner- people perform- pilot- place-
+        potential practice- problem- process- produc- programme- project- proposal- provid- quality
+        readiness region- report- research- result- role- scale scope sector- servic- sets? site- skill-
+        smart sme smes social solution- space stakeholder- standard- start start-ups state- step- strateg-
+        study support- sustainab- system- take- task- team- techni- technolog- test testing time tool-
+        topic- training transition- type- universit- use use[drs] value- work- year-
+        """.split()
+    )
+)
+# Sentences that stand in every call, and footnotes: no evidence of anything.
+_BOILERPLATE = re.compile(
+    r"https?://|^\W*\[\d+\]|following (?:expected )?outcomes|participation of SMEs is|^\W*(?:n/?a|null)\b",
+    re.IGNORECASE,
+)
+
+
+def telling(shared_terms: SharedTerms) -> SharedTerms:
+    """The same function without terms that every call and company has."""
+
+    def shared(a: str, b: str) -> list[str]:
+        return [term for term in shared_terms(a, b) if not all(map(_GENERIC.fullmatch, term.lower().split()))]
+
+    return shared
+
+
+def evidence_of(
+    own: Sequence[str],
+    theirs: Sequence[tuple[str, str]],
+    cosines: NDArray[np.float32],
+    shared: SharedTerms,
+) -> tuple[Evidence, ...]:
+    """The two closest pairs of passages, each told by its most telling sentences; passages of a word last.
+
+    `theirs` are the call's passages as (heading, text); `cosines` is (own passages, their passages).
+    """
+    mute = [len(text.split()) < FEW_WORDS for _, text in theirs]
+    pairs = sorted(
+        (mute[j], -round(float(cosines[i, j]), 6), i, j) for i in range(len(own)) for j in range(len(theirs))
+    )
+    found: list[Evidence] = []
+    used: set[int] = set()
+    for _, negative, i, j in pairs:
+        if j in used:
+            continue
+        used.add(j)
+        heading, text = theirs[j]
+        said = _telling(text, own[i], shared)
+        mine = _telling(own[i], said, shared)
+        found.append(Evidence(profile_text=mine, call_text=said, call_heading=heading, weight=-negative))
+        if len(found) == 2:
+            break
+    return tuple(found)
+
+
+def _telling(text: str, other: str, shared: SharedTerms) -> str:
+    """The sentence of `text` that shares most with `other`; where none does, the first that says much.
+
+    Headings, footnotes and phrases of every call are passed over while there is anything else.
+    """
+    found = [sentence.strip("-–•; ") for sentence in sentences(text)]
+    full = [s for s in found if len(s.split()) >= FEW_WORDS and not _BOILERPLATE.search(s)]
+    best = max(full or found or [text], key=lambda sentence: len(shared(other, sentence)))
+    return _cut(best, SENTENCE_CHARACTERS)
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[:characters].rsplit(" ", 1)[0] + " …"
+
+
+_PHRASES = {
+    "en": {
+        "shared": "Your text and the call both speak of {terms}.",
+        "close": "The call's {part} is close in meaning to your {own}.",
+        "loose": "Only loosely related; nearest in your profile: {own}.",
+        "text": "text",
+        "themes": "themes ",
+        "title": "Only the call's title is known, so read the call before you count on it.",
+        "and": " and ",
+    },
+    "nl": {
+        "shared": "Uw tekst en de call gaan allebei over {terms}.",
+        "close": "De call ({part}) ligt qua betekenis dicht bij uw {own}.",
+        "loose": "Slechts zijdelings verwant; het dichtst erbij in uw profiel: {own}.",
+        "text": "tekst",
+        "themes": "thema’s ",
+        "title": "Alleen de titel van de call is bekend; lees de call voordat u erop rekent.",
+        "and": " en ",
+    },
+}
+
+
+def reasons_for(
+    profile: Profile, call: Call, evidence: Sequence[Evidence], shared: SharedTerms
+) -> tuple[str, ...]:
+    """Plain sentences in the profile's language; the first can stand alone."""
+    say = _PHRASES[profile.language]
+    mine = "\n".join(pair.profile_text for pair in evidence)
+    theirs = "\n".join(pair.call_text for pair in evidence)
+    few = [_within_a_sentence(term) for term in shared(mine, theirs)[:TERMS]]
+    reasons = []
+    if sum(len(term.split()) for term in few) >= 2:
+        reasons.append(
+            say["shared"].format(terms=say["and"].join(filter(None, [", ".join(few[:-1]), few[-1]])))
+        )
+    else:
+        first = evidence[0]
+        own = _cut(first.profile_text, QUOTED_CHARACTERS)
+        in_own_words = own.removesuffix(" …") in "\n".join(
+            (profile.description, *profile.offers, *profile.seeks)
+        )
+        reasons.append(
+            say["close" if first.weight >= CLOSE else "loose"].format(
+                part=f"“{first.call_heading}”" if first.call_heading else say["text"],
+                own=("" if in_own_words else say["themes"]) + f"“{own.rstrip('.;')}”",
+            )
+        )
+    if not call.sections:
+        reasons.append(say["title"])
+    return tuple(reasons)
+
+
+def _within_a_sentence(term: str) -> str:
+    """A term as it stands inside a sentence: "Smart Grids" becomes "smart grids", "AI" stays."""
+    return " ".join(
+        word.lower() if word[1:].islower() else word for word in " ".join(term.split()).split(" ")
+    )

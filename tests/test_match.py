@@ -1,0 +1,702 @@
+"""Matching: what is ranked where and why, who may apply by which clause, and which crawl is not trusted."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import SHARED
+
+from embeddings.encode import Encoder
+from embeddings.index import build_index, open_index
+from embeddings.lexical import LexicalIndex
+from pipeline.eligibility import eligibility, only_for_hubs, overall
+from pipeline.expect import Expect, faults
+from pipeline.match import KEPT, Passage, Similarity, call_passages, lexical_text, rank
+from pipeline.normalise import sentences
+from pipeline.profiles import passages_of
+from pipeline.schema import Call, Consortium, Deadline, DeadlineKind, Match, Profile, Section, Verdict
+
+AS_OF = date(2026, 6, 15)
+OPEN = (Deadline(at=date(2026, 9, 1), printed="2026-09-01T00:00", kind="single"),)
+HUBS_ONLY = "Only designated European Digital Innovation Hubs may apply."
+
+
+def call(key: str = "1", *texts: str, **more: Any) -> Call:
+    """An open call with a section a text."""
+    base: dict[str, Any] = {
+        "call_id": f"s:{key}",
+        "source": "s",
+        "level": "european",
+        "programme": None,
+        "title": f"Call {key}",
+        "url": "https://example.org/1",
+        "status": "open",
+        "opens_on": None,
+        "deadlines": OPEN,
+        "budget_total_eur": None,
+        "grant_max_eur": None,
+        "grant_min_eur": None,
+        "funding_rate": None,
+        "trl_min": None,
+        "trl_max": None,
+        "applicants": (),
+        "regions": (),
+        "consortium": Consortium(),
+        "language": "en",
+        "sections": tuple(Section(heading=f"Part {n}", text=text) for n, text in enumerate(texts, start=1)),
+        "fetched_at": datetime(2026, 6, 15, tzinfo=UTC),
+        "page_sha256": "a" * 64,
+        "archive_record": "w#1",
+        "printed": {},
+    }
+    return Call(**base | more)
+
+
+def profile(**more: Any) -> Profile:
+    base: dict[str, Any] = {
+        "id": "one",
+        "name": "One",
+        "kind": "sme",
+        "language": "en",
+        "label": "example",
+        "description": "We make robots that weed fields of organic vegetables without any chemicals. "
+        "Growers in Drenthe use forty of them. We want them to see in bad light and to be repaired by "
+        "their owners.",
+    }
+    return Profile(**base | more)
+
+
+def whole(text: str, prefix: str) -> list[str]:
+    """A split that leaves a text as it is."""
+    return [text] if text else []
+
+
+def in_both(a: str, b: str) -> list[str]:
+    """Shared words, plainly."""
+    return [word for word in dict.fromkeys(b.replace(".", "").split()) if word in a.replace(".", "").split()]
+
+
+def ranked(
+    calls: list[Call],
+    dense: Any,
+    lexical: Any = None,
+    own: list[str] | None = None,
+    shared: Any = in_both,
+    **more: Any,
+) -> list[Match]:
+    """Matches for hand-made cosines: a row a profile passage, a column a call passage."""
+    passages = [passage for each in calls for passage in call_passages(each, whole)]
+    cosines = np.asarray(dense, dtype=np.float32).reshape(-1, len(passages))
+    words = np.zeros(len(calls), np.float32) if lexical is None else np.asarray(lexical, np.float32)
+    one = profile(**more)
+    mine = own or [f"{one.description} {number}" for number in range(len(cosines))]
+    return rank(one, mine, calls, passages, Similarity(cosines, words), shared, AS_OF)
+
+
+def ids(matches: list[Match]) -> list[str]:
+    return [match.call_id.removeprefix("s:") for match in matches]
+
+
+# --- rank
+
+
+def test_the_better_score_comes_first_and_ties_go_by_call_id() -> None:
+    calls = [call(key, "x") for key in "cfaeb"]
+    matches = ranked(calls, [0.5, 0.25, 0.5, 0.75, 0.5])
+    assert ids(matches) == ["e", "a", "b", "c", "f"]
+    assert [match.rank for match in matches] == [1, 2, 3, 4, 5]
+    assert [match.score for match in matches] == [0.5625, 0.375, 0.375, 0.375, 0.1875]
+
+
+@pytest.mark.parametrize(
+    ("dense", "lexical", "score"),
+    [
+        ([[0.5]], 0.0, 0.375),  # three quarters dense
+        ([[0.5]], 3.0, 0.375 + 0.25),  # the profile's best lexical score counts as one
+        ([[0.5]], 1.5, 0.375 + 0.125),
+        ([[-0.4]], 0.0, 0.0),  # an opposite meaning is no less than none
+        ([[0.8], [0.6], [0.4], [0.2]], 0.0, 0.45),  # the three best passages of the profile
+        ([[0.8, 0.1], [0.1, 0.6]], 0.0, 0.525),  # each meets its best passage of the call
+        ([[1 / 3]], 0.0, 0.25),
+        ([[2 / 3], [0.0], [0.0]], 1.0, 0.25),  # 1/6 and 1/12
+    ],
+)
+def test_a_score_is_the_best_passages_and_the_words_together(
+    dense: Any, lexical: float, score: float
+) -> None:
+    texts = ["x"] * len(dense[0])
+    other = np.full((len(dense), 1), -1.0)
+    matches = ranked([call("1", *texts), call("0", "x")], np.hstack([dense, other]), [lexical, 3.0])
+    found = next(match.score for match in matches if match.call_id == "s:1")
+    assert found == pytest.approx(score, abs=1e-6)
+    assert found == round(found, 6)
+
+
+@pytest.mark.parametrize(
+    ("scores", "percentiles"),
+    [
+        ([0.9], [0.0]),
+        ([0.9, 0.1], [100.0, 0.0]),
+        ([0.9, 0.7, 0.5, 0.3, 0.1], [100.0, 75.0, 50.0, 25.0, 0.0]),
+        ([0.9, 0.5, 0.5, 0.1], [100.0, 33.3, 33.3, 0.0]),
+        ([0.5, 0.5, 0.5], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_a_percentile_is_the_share_of_the_other_open_calls_that_score_lower(
+    scores: list[float], percentiles: list[float]
+) -> None:
+    matches = ranked([call(str(n), "x") for n in range(len(scores))], scores)
+    assert [match.percentile for match in matches] == percentiles
+
+
+def test_percentiles_count_all_open_calls_and_not_only_those_kept() -> None:
+    count = KEPT + 51
+    matches = ranked([call(f"{n:03d}", "x") for n in range(count)], np.linspace(1.0, 0.0, count))
+    assert len(matches) == KEPT
+    assert matches[0].percentile == 100.0
+    assert matches[-1].percentile == 51.0
+
+
+def test_calls_that_fail_come_last_and_are_still_there() -> None:
+    late = (Deadline(at=date(2026, 6, 1), printed="1 June", kind="single"),)
+    calls = [call("a", "x"), call("b", HUBS_ONLY), call("c", "x", deadlines=late), call("d", "x")]
+    matches = ranked(calls, [0.2, 0.9, 0.8, 0.4])
+    assert ids(matches) == ["d", "a", "b", "c"]
+    assert [match.eligibility.verdict for match in matches] == ["unknown", "unknown", "fail", "fail"]
+    assert [match.rank for match in matches] == [1, 2, 3, 4]
+
+
+def test_a_call_that_fails_but_fits_is_kept_among_many_that_do_not_fail() -> None:
+    calls = [call("hubs", HUBS_ONLY), *(call(f"{n:03d}", "x") for n in range(2 * KEPT))]
+    matches = ranked(calls, [0.9] + [0.5] * 2 * KEPT)
+    assert len(matches) == KEPT
+    assert matches[-1].call_id == "s:hubs"
+
+
+def test_no_calls_give_no_matches() -> None:
+    nothing = Similarity(np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
+    assert rank(profile(), ["x"], [], [], nothing, in_both, AS_OF) == []
+
+
+# --- evidence and reasons
+
+THEIRS = (
+    "Expected outcomes\nThe project's results are expected to contribute to all of the following outcomes:\n"
+    "- Autonomous robots that weed organic vegetables reach the market;\n"
+    "Growers in all regions can rely on them at a fair price.\n[1] See https://example.org/robots-weed-fields"
+)
+
+
+def test_evidence_is_a_sentence_of_both_texts_with_the_cosine_of_their_passages() -> None:
+    own = ["We sell tractors. Our robots weed fields of organic vegetables.", "Cheese is our other trade."]
+    (match,) = ranked(
+        [call("1", "Other words stand here, all day.", THEIRS)], [[0.1, 0.7], [0.3, 0.2]], own=own
+    )
+    first, second = match.evidence
+    assert first.profile_text == "Our robots weed fields of organic vegetables."
+    assert first.call_text == "Autonomous robots that weed organic vegetables reach the market"
+    assert (first.call_heading, first.weight) == ("Part 2", 0.7)
+    assert (second.profile_text, second.call_text) == (own[1], "Other words stand here, all day.")
+    assert (second.call_heading, second.weight) == ("Part 1", 0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "Robots\nMachines that see are wanted in every field.",
+            "Machines that see are wanted in every field.",
+        ),
+        (
+            "[1] Robots and fields are described at length elsewhere.\nA call for better tools.",
+            "A call for better tools.",
+        ),
+        ("Robots weed fields, see https://example.org\nA call for better tools.", "A call for better tools."),
+        ("Robots; fields.", "Robots; fields."),
+        ("The participation of SMEs is encouraged.\nA call for better tools.", "A call for better tools."),
+    ],
+)
+def test_headings_footnotes_and_stock_phrases_are_no_evidence_while_there_is_other(
+    text: str, told: str
+) -> None:
+    (match,) = ranked([call("1", text)], [0.6], own=["Robots weed fields."])
+    assert match.evidence[0].call_text == told
+
+
+def test_a_section_that_says_nothing_is_the_last_evidence() -> None:
+    (match,) = ranked(
+        [call("1", "na", "Robots are wanted in every field.", "Tools are wanted too, for all.")],
+        [0.9, 0.5, 0.4],
+    )
+    assert [pair.call_heading for pair in match.evidence] == ["Part 2", "Part 3"]
+
+
+def test_long_evidence_is_cut_between_words() -> None:
+    long = " ".join(["fieldwork"] * 90)
+    (match,) = ranked([call("1", long)], [0.6], own=[long])
+    for text in (match.evidence[0].call_text, match.evidence[0].profile_text):
+        assert len(text) <= 302
+        assert text.removesuffix(" …") + " " == long[: len(text) - 1]
+
+
+@pytest.mark.parametrize(
+    ("terms", "cosine", "language", "reason"),
+    [
+        (["weeds", "AI"], 0.2, "en", "Your text and the call both speak of weeds and AI."),
+        (["weeds", "AI"], 0.2, "nl", "Uw tekst en de call gaan allebei over weeds en AI."),
+        (["Smart Grids"], 0.2, "en", "Your text and the call both speak of smart grids."),
+        (["5G", "a", "b", "c", "d"], 0.2, "en", "Your text and the call both speak of 5G, a, b and c."),
+        (
+            ["weeds", "European projects", "development"],
+            0.5,
+            "en",
+            "The call's “Part 1” is close in meaning to your “We make robots”.",
+        ),
+        ([], 0.5, "nl", "De call (“Part 1”) ligt qua betekenis dicht bij uw “We make robots”."),
+        (
+            [],
+            0.44,
+            "en",
+            "Only loosely related; nearest in your profile: “We make robots”.",
+        ),
+        (
+            [],
+            0.44,
+            "nl",
+            "Slechts zijdelings verwant; het dichtst erbij in uw profiel: “We make robots”.",
+        ),
+    ],
+)
+def test_the_first_reason_is_a_plain_sentence_in_the_profiles_language(
+    terms: list[str], cosine: float, language: str, reason: str
+) -> None:
+    def shared(a: str, b: str) -> list[str]:
+        return terms
+
+    (match,) = ranked(
+        [call("1", "x")],
+        [cosine],
+        own=["We make robots."],
+        shared=shared,
+        language=language,
+        description="We make robots.",
+    )
+    assert match.reasons == (reason,)
+
+
+def test_a_reason_says_when_it_rests_on_the_themes_and_not_on_the_profiles_words() -> None:
+    (english,) = ranked([call("1", "x")], [0.6], own=["robotics, automation"])
+    (dutch,) = ranked([call("1", "x")], [0.6], own=["robotics, automation"], language="nl")
+    assert "your themes “robotics, automation”" in english.reasons[0]
+    assert "uw thema’s “robotics, automation”" in dutch.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "word", "project European development innovation SMEs research technologies results".split()
+)
+def test_a_word_of_every_call_is_no_reason(word: str) -> None:
+    text = f"{word} {word} for weeds is wanted here."
+    (match,) = ranked([call("1", text)], [0.6], own=[text], shared=lambda a, b: [word, "weeds", "robots"])
+    assert match.reasons == ("Your text and the call both speak of weeds and robots.",)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Only the call's title is known"), ("nl", "Alleen de titel van de call is bekend")],
+)
+def test_a_call_of_which_only_the_title_is_known_says_so_and_is_uncertain(language: str, said: str) -> None:
+    (match,) = ranked([call("1", title="Robots for weeding vegetables")], [0.9], language=language)
+    assert match.confidence == "low"
+    assert match.reasons[-1].startswith(said)
+    assert match.evidence[0].call_text == "Robots for weeding vegetables"
+    (with_text,) = ranked([call("1", "x")], [0.9], language=language)
+    assert not any(reason.startswith(said) for reason in with_text.reasons)
+
+
+@pytest.mark.parametrize(
+    ("texts", "spoken", "description", "confidence"),
+    [
+        (("x", "y"), "en", None, "high"),
+        (("x", "y"), None, None, "high"),  # the portal's texts are in English
+        (("x",), "en", None, "medium"),
+        (("x", "y"), "nl", None, "medium"),
+        ((), "en", None, "low"),
+        (("x", "y"), "en", "We make robots.", "low"),
+    ],
+)
+def test_confidence_tells_how_much_text_a_score_rests_on(
+    texts: tuple[str, ...], spoken: str | None, description: str | None, confidence: str
+) -> None:
+    more: dict[str, Any] = {"description": description} if description else {}
+    (match,) = ranked([call("1", *texts, language=spoken)], [0.5] * max(len(texts), 1), **more)
+    assert match.confidence == confidence
+
+
+# --- passages
+
+
+def test_each_passage_is_embedded_with_the_title_and_shown_without() -> None:
+    seen: list[tuple[str, str]] = []
+
+    def split(text: str, prefix: str) -> list[str]:
+        seen.append((text, prefix))
+        return text.split(" ")
+
+    found = call_passages(call("1", "a b", "c", title="Robots"), split)
+    assert seen == [("a b", "Robots. "), ("c", "Robots. ")]
+    assert found == [
+        Passage("s:1", "Part 1", "a", "Robots. a"),
+        Passage("s:1", "Part 1", "b", "Robots. b"),
+        Passage("s:1", "Part 2", "c", "Robots. c"),
+    ]
+
+
+def test_a_call_without_text_is_embedded_by_all_that_names_it() -> None:
+    bare = call("1", title="Robots", call_title="Better farming", keywords=("weeds", "5G"))
+    assert call_passages(bare, whole) == [Passage("s:1", "", "Robots", "Robots. Better farming weeds, 5G")]
+    assert call_passages(call("1", title="Robots"), whole)[0].embedded == "Robots."
+
+
+def test_an_endless_title_leaves_room_for_the_text(encoder: Encoder) -> None:
+    endless = call(
+        "1", "Soil is measured by sensors in the field. " * 40, title="regeling voor subsidie " * 100
+    )
+    found = call_passages(endless, lambda text, prefix: encoder.split(text, prefix=prefix))
+    counts = encoder._counts([passage.embedded for passage in found])
+    assert max(counts) + 2 <= encoder.max_tokens
+    assert " ".join(passage.text for passage in found).split() == endless.sections[0].text.split()
+
+
+def test_a_search_sees_title_identifier_keywords_headings_and_text() -> None:
+    words = lexical_text(
+        call("1", "body", title="Title", call_title="Parent", identifier="HORIZON-CL4-2027", keywords=("5G",))
+    )
+    assert words.split() == ["Title", "Parent", "HORIZON-CL4-2027", "5G", "Part", "1", "body"]
+
+
+# --- the whole way with real vectors
+
+CALLS = [
+    call(
+        "quantum",
+        "Networks that distribute quantum keys over satellites and fibres.",
+        title="Quantum networks",
+    ),
+    call(
+        "robots",
+        "Autonomous robots for weeding vegetables spare chemicals and soil.",
+        title="Robots in farming",
+    ),
+    call("bare", title="Digital tools for museums"),
+    call("hubs", HUBS_ONLY, title="Hubs that help farmers with robots"),
+]
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+def test_a_farm_robot_maker_finds_the_farm_robots_and_the_same_again(
+    encoder: Encoder, tmp_path: Path, language: str
+) -> None:
+    def split(text: str, prefix: str) -> list[str]:
+        return encoder.split(text, prefix=prefix)
+
+    def once(folder: Path) -> list[Match]:
+        one = profile(language=language, themes=["robotics", "agrifood-machinery"])
+        own = passages_of(one)
+        passages = [passage for each in CALLS for passage in call_passages(each, split)]
+        vectors = encoder.encode([passage.embedded for passage in passages], kind="passage")
+        build_index(folder, [passage.embedded for passage in passages], vectors, encoder.model_id)
+        dense = open_index(folder, encoder.model_id).all_scores(encoder.encode(own, kind="query"))
+        words = LexicalIndex([lexical_text(each) for each in CALLS], ["en"] * len(CALLS))
+        similarity = Similarity(dense, words.scores("\n".join(own), one.language))
+        return rank(one, own, CALLS, passages, similarity, words.shared_terms, AS_OF)
+
+    first, second = once(tmp_path / "1"), once(tmp_path / "2")
+    assert [match.model_dump_json() for match in first] == [match.model_dump_json() for match in second]
+    assert ids(first)[0] == "robots"
+    assert ids(first)[-1] == "hubs"
+    assert "robots" in first[0].reasons[0]
+    assert first[0].evidence[0].call_text.startswith("Autonomous robots")
+    assert first[0].score > first[1].score + 0.2
+
+
+# --- eligibility
+
+
+def deadline(at: date | datetime, kind: DeadlineKind = "single") -> Deadline:
+    return Deadline(at=at, printed=f"{kind} {at}", kind=kind)
+
+
+PAST, TODAY, AHEAD = AS_OF - timedelta(days=1), AS_OF, AS_OF + timedelta(days=90)
+EVENING = datetime(2026, 6, 15, 23, 0, tzinfo=timezone(timedelta(hours=2)))
+
+
+@pytest.mark.parametrize(
+    ("deadlines", "verdict", "decides"),
+    [
+        ((), "unknown", None),
+        ((deadline(AHEAD),), "pass", 0),
+        ((deadline(TODAY),), "pass", 0),
+        ((deadline(EVENING),), "pass", 0),
+        ((deadline(PAST),), "fail", 0),
+        ((deadline(PAST, "cut-off"), deadline(AHEAD, "cut-off")), "pass", 1),
+        ((deadline(PAST - timedelta(days=90), "cut-off"), deadline(PAST, "cut-off")), "fail", 1),
+        ((deadline(TODAY, "stage 1"), deadline(AHEAD, "stage 2")), "pass", 0),
+        ((deadline(PAST, "stage 1"), deadline(AHEAD, "stage 2")), "fail", 0),
+        ((deadline(PAST - timedelta(days=90), "stage 1"), deadline(PAST, "stage 2")), "fail", 0),
+        ((deadline(AHEAD, "stage 2"),), "unknown", None),  # the first stage is not known
+        ((deadline(PAST, "stage 2"),), "fail", 0),
+    ],
+)
+def test_in_time_is_who_can_still_enter(
+    deadlines: tuple[Deadline, ...], verdict: Verdict, decides: int | None
+) -> None:
+    rule = eligibility(profile(), call(deadlines=deadlines), AS_OF).rules[0]
+    assert (rule.rule, rule.verdict) == ("time", verdict)
+    assert rule.clause == (None if decides is None else deadlines[decides].printed)
+    assert rule.url == (None if decides is None else "https://example.org/1")
+
+
+FOR_HUBS_ALONE = [
+    "Only designated European Digital Innovation Hubs may apply.",
+    "Only EDIHs are eligible to apply.",
+    (
+        "Only entities that have been designated as European Digital Innovation Hubs (EDIHs) by "
+        "their Member State can submit a proposal."
+    ),
+    "This call is restricted to European Digital Innovation Hubs designated by the Member States.",
+    "This topic is open only to EDIHs selected under the first call.",
+    "The call is open to designated EDIHs only.",
+    "Participation in this call is limited to EDIHs listed in the Implementing Decision.",
+    "Applicants must be a designated European Digital Innovation Hub.",
+    "Eligible applicants are exclusively existing European Digital Innovation Hubs (EDIHs).",
+    "Applications may only be submitted by European Digital Innovation Hubs.",
+    "Please note that only EDIHs with a seal of excellence may apply to this topic.",
+    "Proposals are restricted to existing EDIHs and holders of a Seal of Excellence.",
+    "This call is exclusively for existing European Digital Innovation Hubs.",
+    "Only the EDIHs that are funded by the programme are eligible.",
+    "- only entities designated as European Digital Innovation Hubs may apply",
+    (
+        "Only European Digital Innovation Hubs (EDIHs) that have been funded under the Digital "
+        "Europe Programme, and those awarded the Seal of Excellence, are eligible to participate in "
+        "this call."
+    ),
+    "This call is only open to European Digital Innovation Hubs.",
+    "The call is reserved for EDIH.",
+    "Participation is limited to European Digital Innovation Hubs.",
+    "Eligibility is restricted to entities designated as EDIH.",
+    "The topic is open exclusively to designated EDIHs.",
+    "Proposals can only be submitted by designated EDIHs.",
+    "To strengthen the network and cover all regions, only designated EDIHs may apply.",
+    "Only EDIHs established in Member States and associated countries may apply under this call.",
+    "Eligible applicants: only designated EDIHs.",
+]
+# These speak of hubs, some of them of "only", and close the call to nobody, or not surely.
+NOT_FOR_HUBS_ALONE = [
+    "Projects should work with European Digital Innovation Hubs only where useful.",
+    (
+        "Proposals should cooperate with European Digital Innovation Hubs (EDIHs), and only mature "
+        "technologies are eligible."
+    ),
+    "Only projects that cooperate with European Digital Innovation Hubs are eligible.",
+    "Only proposals that involve EDIHs may apply for the higher rate.",
+    (
+        "Participation is open to SMEs, research organisations and European Digital Innovation "
+        "Hubs, but only consortia may apply."
+    ),
+    "The call is open not only to European Digital Innovation Hubs but to any legal entity.",
+    "Participation is not limited to European Digital Innovation Hubs.",
+    "This call is limited to SMEs that are supported by European Digital Innovation Hubs.",
+    "This topic is limited to SMEs and EDIHs.",
+    "The call is limited to EDIHs and SMEs.",
+    "Applications by EDIHs are welcome; only one application per applicant is eligible.",
+    (
+        "Results may be deployed through the European Digital Innovation Hubs, and applicants "
+        "should only use open standards."
+    ),
+    "European Digital Innovation Hubs can only participate as partners; any company may apply.",
+    "EDIHs are not eligible to apply; only SMEs may apply.",
+    "Only entities that are not EDIHs may apply.",
+    "Access to the training is limited to European Digital Innovation Hubs.",
+    "Only EDIHs are eligible as subcontractors for test before invest services.",
+    "Only EDIHs may participate in the annual summit.",
+    "Applicants may only claim costs of EDIH services up to 10 %.",
+    "The coordinator must be an EDIH.",
+    "Applicants must be supported by a European Digital Innovation Hub.",
+    "Applicants must be an SME that is a customer of an EDIH.",
+    (
+        "Applications are limited to 50 pages and should explain the links with European Digital "
+        "Innovation Hubs."
+    ),
+    "This call is limited to EDIH activities in the outermost regions.",
+    "This call is restricted to consortia that include a European Digital Innovation Hub.",
+    "Priority is reserved for EDIHs.",
+    "The call is open to EDIHs, SMEs and research organisations.",
+    "Eligible applicants include European Digital Innovation Hubs.",
+    "Support by EDIHs is available only to eligible applicants.",
+    (
+        "The network of European Digital Innovation Hubs offers its services only to eligible SMEs; "
+        "applicants may contact them."
+    ),
+    "Only European Digital Innovation Hubs and SMEs may apply.",
+    "Only European Digital Innovation Hubs, SMEs and universities may apply.",
+    "Only EDIHs or consortia with at least three companies are eligible to apply.",
+    "Only in regions without European Digital Innovation Hubs may companies apply.",
+    "Proposals restricted to one country should work with European Digital Innovation Hubs.",
+    "Applications must be submitted only through the portal, for example with help of an EDIH.",
+    "Only EDIHs may submit letters of support.",
+    "The call is reserved for newcomers that European Digital Innovation Hubs have not served.",
+    "Applicants must be members of a European Digital Innovation Hub network or an SME.",
+    "Funding for third parties is limited to EUR 60 000 and proposals should involve EDIHs.",
+    "Only legal entities served by European Digital Innovation Hubs may apply.",
+    "Applicants shall be informed by EDIHs.",
+    "Only selected SMEs from European Digital Innovation Hubs may apply.",
+    "Only if no EDIH exists in the region may companies apply.",
+    "Only EDIHs may apply, unless their region has none.",
+    "Only EDIHs may apply, except in the outermost regions.",
+    "This call is restricted to EDIHs in regions where one exists.",
+    "Only EDIHs may apply, if their country takes part.",
+    "This call is reserved for EDIHs with priority in the first round.",
+    "This call is restricted to EDIHs as well as SMEs.",
+    "Only EDIHs, SMEs and newcomers may apply.",
+    "To use the computers free of charge, only EDIHs may apply for access vouchers.",
+    "Voucher applications are limited to EDIHs.",
+    "This call is restricted to EDIHs designated by Member States and newcomers.",
+    "Only EDIHs established in the Union, SMEs or newcomers may apply.",
+    "Open only to European Digital Innovation Hubs.",
+    "Applicants must be EDIHs or SMEs.",
+    "Applicants must be EDIHs/SMEs.",
+    "The call is open only to European Digital Innovation Hubs' customers.",
+    "Only EDIHs may submit an application for the seal.",
+    "In the second stage, the call is reserved for EDIH and SME consortia.",
+    "Only members of EDIHs may apply.",
+    "Only organisations from EDIHs may apply.",
+]
+
+
+@pytest.mark.parametrize("sentence", FOR_HUBS_ALONE)
+def test_a_clause_for_hubs_alone_fails_companies_and_leaves_hubs_unknown(sentence: str) -> None:
+    texts = f"Hubs help SMEs with digital tools.\n{sentence}\nMore is in the annex."
+    for shown in (call("1", texts), call("1", "Scope.", conditions=texts)):
+        for kind, verdict in (
+            ("sme", "fail"),
+            ("large_company", "fail"),
+            ("fieldlab", "fail"),
+            ("hub", "unknown"),
+        ):
+            found = eligibility(profile(kind=kind), shown, AS_OF)
+            rule = next(rule for rule in found.rules if rule.rule == "applicant")
+            assert (rule.verdict, found.verdict) == (verdict, verdict)
+            assert (rule.clause, rule.url) == (sentence, shown.url)
+
+
+@pytest.mark.parametrize("sentence", NOT_FOR_HUBS_ALONE)
+def test_a_sentence_that_merely_speaks_of_hubs_fails_nobody(sentence: str) -> None:
+    for kind in ("sme", "fieldlab", "hub"):
+        found = eligibility(profile(kind=kind), call("1", sentence, conditions=sentence), AS_OF)
+        assert found.verdict == "unknown"
+        assert next(rule for rule in found.rules if rule.rule == "applicant").clause is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "description", "verdict"),
+    [
+        ("fieldlab", "We are part of the designated EDIH of the north.", "unknown"),
+        ("research_organisation", "Partner in a European Digital Innovation Hub.", "unknown"),
+        ("fieldlab", "We print metal.", "fail"),
+        ("sme", "We are a customer of the EDIH.", "fail"),
+    ],
+)
+def test_an_organisation_that_may_be_part_of_a_hub_is_not_failed(
+    kind: str, description: str, verdict: Verdict
+) -> None:
+    one = profile(kind=kind, description=description)
+    assert eligibility(one, call("1", HUBS_ONLY), AS_OF).verdict == verdict
+
+
+@pytest.mark.shared_data
+def test_no_real_call_is_closed_by_merely_speaking_of_hubs() -> None:
+    """None of the real records is a call for hubs; some speak of them."""
+    import gzip
+    import json
+
+    spoken = 0
+    with gzip.open(SHARED / "eu_portal" / "calls_2026.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            for sentence in sentences(f"{row.get('text') or ''}\n{row.get('conditions') or ''}"):
+                spoken += "Digital Innovation Hub" in sentence
+                assert not only_for_hubs(sentence), row["identifier"]
+    assert spoken > 2
+
+
+def test_the_consortium_clause_is_shown_and_decides_nothing() -> None:
+    clause = "At least three independent legal entities from three different countries."
+    with_clause = eligibility(profile(), call(printed={"consortium": clause}), AS_OF).rules[2]
+    without = eligibility(profile(), call(), AS_OF).rules[2]
+    assert (with_clause.rule, with_clause.verdict, with_clause.clause) == ("consortium", "unknown", clause)
+    assert with_clause.url == "https://example.org/1"
+    assert (without.verdict, without.clause, without.url) == ("unknown", None, None)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole_verdict"),
+    [
+        ([], "unknown"),
+        (["pass"], "pass"),
+        (["pass", "pass"], "pass"),
+        (["pass", "unknown"], "unknown"),
+        (["unknown"], "unknown"),
+        (["pass", "unknown", "fail"], "fail"),
+        (["fail", "pass"], "fail"),
+    ],
+)
+def test_one_fail_fails_and_only_all_passes_pass(verdicts: list[Verdict], whole_verdict: Verdict) -> None:
+    assert overall(iter(verdicts)) == whole_verdict
+
+
+# --- expect
+
+
+@pytest.mark.parametrize(
+    ("expect", "with_programme", "without", "last_good", "told"),
+    [
+        (Expect(), 0, 0, None, ["0 records; at least 1 are expected"]),
+        (Expect(), 1, 0, None, []),
+        (Expect(min_records=3), 2, 0, None, ["2 records; at least 3 are expected"]),
+        (Expect(min_records=3), 2, 0, 100, ["2 records; at least 3 are expected"]),
+        (Expect(min_records=3), 3, 0, None, []),
+        (Expect(), 49, 0, 100, ["49 records; the last good crawl had 100"]),
+        (Expect(), 50, 0, 100, []),
+        (Expect(min_share_of_last=0.9), 89, 0, 100, ["89 records; the last good crawl had 100"]),
+        (Expect(), 500, 0, 100, []),
+        (Expect(), 1, 0, 0, []),
+        (Expect(fill={"programme": 0.5}), 1, 1, None, []),
+        (
+            Expect(fill={"programme": 0.5}),
+            1,
+            2,
+            None,
+            ["programme is filled in 33% of the records; at least 50% is expected"],
+        ),
+        (
+            Expect(fill={"programme": 0.9, "keywords": 0.1}),
+            1,
+            2,
+            100,
+            [
+                "3 records; the last good crawl had 100",
+                "keywords is filled in 0% of the records; at least 10% is expected",
+                "programme is filled in 33% of the records; at least 90% is expected",
+            ],
+        ),
+    ],
+)
+def test_a_crawl_outside_its_bounds_is_told_in_plain_words(
+    expect: Expect, with_programme: int, without: int, last_good: int | None, told: list[str]
+) -> None:
+    calls = [call("1", programme="Horizon Europe")] * with_programme + [call("1", programme="")] * without
+    assert faults(expect, calls, last_good) == told
