@@ -6,6 +6,7 @@ whole and in parts, folds accents and stems by language.
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections import Counter
@@ -18,6 +19,8 @@ import numpy as np
 import Stemmer
 from bm25s.stopwords import STOPWORDS_DUTCH, STOPWORDS_EN_PLUS
 from numpy.typing import NDArray
+
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells every index that it builds
 
 COMMON_SHARE = 0.25  # a word in more than this share of the texts explains nothing
 PHRASE_WORDS = 4

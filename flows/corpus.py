@@ -34,8 +34,9 @@ class Corpus:
     def rank(self, profile: Profile, as_of: date) -> list[Match]:
         """The profile's best open calls, best first."""
         own = passages_of(profile)
-        dense = self.index.all_scores(self.encoder.encode(own, kind="query"))[:, self.columns]
-        words = self.lexical.scores("\n".join(own), profile.language)
+        texts = [passage.searched for passage in own]
+        dense = self.index.all_scores(self.encoder.encode(texts, kind="query"))[:, self.columns]
+        words = self.lexical.scores("\n".join(texts), profile.language)
         similarity = Similarity(dense=dense, lexical=words)
         return rank(profile, own, self.calls, self.passages, similarity, self.lexical.shared_terms, as_of)
 

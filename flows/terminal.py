@@ -71,8 +71,7 @@ class TerminalReporter:
 
 def print_week(week: WeeklyRun) -> None:
     """Each profile's best three open calls, then where things lie and what the run cost."""
-    assert week.run is not None
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     calls = {call.call_id: call for call in week.calls}
     for profile in week.profiles:
         console.print(f"\n[bold]{safe(profile.name)}[/bold] ({profile.id}, {profile.label})")
@@ -81,7 +80,7 @@ def print_week(week: WeeklyRun) -> None:
             call = calls[match.call_id]
             title = safe(call.title)
             console.print(f"  {match.rank}. {title} [dim]({safe(call.identifier or call.call_id)})[/dim]")
-            console.print(f"     {_deadline(call, week)}; {safe(match.reasons[0])}", highlight=False)
+            console.print(f"     {_deadline(call, week)}; {safe(match.reasons[0])}")
         if not mine:
             console.print("  no open calls")
     print_issues(week.issues)
@@ -97,7 +96,8 @@ def _deadline(call: Call, week: WeeklyRun) -> str:
 
 def _print_cost(console: Console, week: WeeklyRun) -> None:
     assert week.run is not None
-    table = Table(title=f"\nRun {week.run_id}, as of {week.as_of}", title_justify="left")
+    console.print(f"\nRun {week.run_id}, as of {week.as_of}")
+    table = Table()
     table.add_column("stage")
     table.add_column("seconds", justify="right")
     table.add_column("items", justify="right")
@@ -109,11 +109,8 @@ def _print_cost(console: Console, week: WeeklyRun) -> None:
         f"Calls: {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}. "
         f"Profiles: {len(week.profiles)}. Matches: {len(week.matches)}. "
         f"Peak memory: {week.run.peak_memory_mib:.0f} MiB.",
-        highlight=False,
     )
-    console.print(
-        f"Warehouse: {week.home.warehouse}\nDigests:   {week.digest_folder}", highlight=False, soft_wrap=True
-    )
+    console.print(f"Warehouse: {week.home.warehouse}\nDigests:   {week.digest_folder / 'index.html'}")
 
 
 def print_issues(issues: Sequence[Issue]) -> None:

@@ -217,7 +217,8 @@ class WeeklyRun:
                 kind="passage",
                 progress=lambda done, total: self.reporter.advance("embed", done, total),
             )
-            self.encoder.encode([text for p in self.profiles for text in passages_of(p)], kind="query")
+            wanted = [passage.searched for profile in self.profiles for passage in passages_of(profile)]
+            self.encoder.encode(wanted, kind="query")
             build_index(self.home.index, passage_keys(passages), vectors, self.encoder.model_id)
             count(self.encoder.encoded)
 

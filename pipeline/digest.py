@@ -18,9 +18,11 @@ import yaml
 from jinja2 import BaseLoader, Environment, StrictUndefined, select_autoescape
 
 from pipeline.normalise import next_deadline, on
+from pipeline.reasons import is_close
 from pipeline.schema import Call, Deadline, Match, Profile, SourceHealth
 
-SHOWN = 5  # matches a mail: more are not read
+SHOWN = 5  # matches a mail tells in full: more are not read
+FURTHER = 3  # loosely related ones it names below
 _FOLDER = files("pipeline").joinpath("templates")
 
 
@@ -37,7 +39,6 @@ class Mail:
 class Item:
     """One call as a reader sees it; every text is in the reader's language or quoted from the call."""
 
-    number: int
     title: str
     url: str | None
     origin: str  # programme, level, kind of call
@@ -50,6 +51,7 @@ class Item:
     reason: str
     evidence: tuple[tuple[str, str], ...]  # (the profile's words, the call's words)
     standing: str  # what the percentile means, in words
+    close: bool  # else only loosely related
 
 
 def compose(
@@ -59,20 +61,24 @@ def compose(
     health: Sequence[SourceHealth],
     as_of: date,
 ) -> Mail:
-    """The mail for `profile` with the first of its `matches`, which are to be shown and in order.
+    """The mail for `profile` out of its `matches`, which are those it may be shown, best first.
 
+    The first that are close in meaning are told in full, some that are loosely related by name only.
     `calls` are by id and hold every matched call. Sources that could not be read are told of.
     """
     words = _words()[profile.language]
-    items = [_item(match, calls[match.call_id], words, as_of) for match in matches[:SHOWN]]
-    count = words["counts"][min(len(items), 2)].format(count=len(items))
+    items = [_item(match, calls[match.call_id], words, as_of) for match in matches]
+    shown = [item for item in items if item.close][:SHOWN]
+    further = [item for item in items if not item.close][:FURTHER]
+    count = words["counts"][min(len(shown), 2)].format(count=len(shown))
     week = as_of.isocalendar().week
     subject = words["subject"].format(count=count, name=_line(profile.name), week=week)
     view = {
         "name": _line(profile.name),
         "profile": profile,
-        "items": items,
-        "more": len(matches) > len(items),
+        "items": shown,
+        "further": further,
+        "more": len(items) > len(shown) + len(further),
         "notices": [_notice(source, words) for source in health if source.state == "broken"],
         "day": day_in_words(as_of, words),
         "subject": subject,
@@ -106,7 +112,6 @@ def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
     kind = words["kinds"].get(call.kind)
     origin = [call.programme or words["programme_unknown"], words["levels"][call.level], kind]
     return Item(
-        number=match.rank,
         title=_line(call.title),
         url=call.url if call.url.startswith(("https://", "http://")) else None,
         origin=_line(" · ".join(part for part in origin if part)),
@@ -118,7 +123,10 @@ def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
         questions=_questions(match, words),
         reason=_line(match.reasons[0]) if match.reasons else "",
         evidence=tuple((_line(e.profile_text), _line(e.call_text)) for e in match.evidence[:1]),
-        standing=words["standing"].format(percent=int(match.percentile)),
+        standing=words["standing"]["best" if match.percentile == 100 else "better"].format(
+            percent=int(match.percentile)
+        ),
+        close=is_close(match),
     )
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.eligibility import eligibility
-from pipeline.reasons import SharedTerms, evidence_of, reasons_for, telling
+from pipeline.profiles import OwnPassage
+from pipeline.reasons import SharedTerms, pairs_of, reasons_for, telling
 from pipeline.schema import Call, Match, Profile
 
 DENSE_WEIGHT = 0.75  # of the score; the rest is lexical (docs/matching.md)
@@ -67,7 +68,7 @@ def lexical_text(call: Call) -> str:
 
 def rank(
     profile: Profile,
-    own_passages: Sequence[str],
+    own: Sequence[OwnPassage],
     calls: Sequence[Call],
     passages: Sequence[Passage],
     similarity: Similarity,
@@ -93,7 +94,7 @@ def rank(
     for number, i in enumerate(order, start=1):
         mine = [int(j) for j in np.flatnonzero(owner == i)]
         theirs = [(passages[j].heading, passages[j].text) for j in mine]
-        evidence = evidence_of(own_passages, theirs, similarity.dense[:, mine], shared)
+        pairs = pairs_of(own, theirs, similarity.dense[:, mine], shared)
         found.append(
             Match(
                 profile_id=profile.id,
@@ -103,8 +104,8 @@ def rank(
                 percentile=round(100.0 * int(lower[i]) / max(len(calls) - 1, 1), 1),
                 confidence=_confidence(profile, calls[i], len(mine)),
                 eligibility=verdicts[i],
-                evidence=evidence,
-                reasons=reasons_for(profile, calls[i], evidence, shared),
+                evidence=tuple(pair for pair, _ in pairs),
+                reasons=reasons_for(profile, calls[i], pairs, shared),
             )
         )
     return found

@@ -7,10 +7,11 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from pipeline.schema import Profile
 MOST_BYTES = 20 * 1024 * 1024
 MOST_ROWS = 5_000
 PASSAGE_WORDS = 40
+TAIL_WORDS = 12  # a shorter last piece says too little to be compared alone
 LISTS = ("nuts", "offers", "seeks", "themes", "sources")
 # Column names that a Dutch hub uses in its own sheets.
 DUTCH_COLUMNS = {
@@ -183,32 +185,45 @@ def themes() -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def theme_terms(profile: Profile, language: Literal["nl", "en"]) -> list[str]:
-    """The terms of a profile's themes in a language; a theme outside the list stands for itself."""
-    return [term for theme in profile.themes for term in themes().get(theme, {}).get(language, [theme])]
+@dataclass(frozen=True)
+class OwnPassage:
+    """A piece of a profile: what its reader is shown, and what calls are searched with."""
+
+    shown: str
+    searched: str
+    of_themes: bool = False  # terms of the theme list, not the profile's own words
 
 
-def passages_of(profile: Profile) -> list[str]:
+def passages_of(profile: Profile) -> list[OwnPassage]:
     """Texts to search with: pieces of the description, each offer and wish, and the themes in English.
 
-    A Dutch profile also gets each theme's English terms as a passage of their own, since calls of the
-    EU are in English and the packaged model knows little Dutch.
+    A Dutch profile also gets each theme's English terms as a passage of their own, shown in Dutch, since
+    calls of the EU are in English and the packaged model knows little Dutch.
     """
-    found: dict[str, None] = {}
-    piece: list[str] = []
-    for sentence in sentences(profile.description):
-        piece.append(sentence)
-        if sum(len(part.split()) for part in piece) >= PASSAGE_WORDS:
-            found[" ".join(piece)] = None
-            piece = []
-    if piece:
-        found[" ".join(piece)] = None
-    for text in (*profile.offers, *profile.seeks):
-        found[text] = None
-    labels = [themes().get(theme, {}).get("en", [theme])[0] for theme in profile.themes]
-    if labels:
-        found[", ".join(labels)] = None
-    if profile.language == "nl":
-        for theme in profile.themes:
-            found[", ".join(themes().get(theme, {}).get("en", [theme]))] = None
-    return list(found)
+    own = [*_pieces(sentences(profile.description)), *profile.offers, *profile.seeks]
+    found = {text: OwnPassage(text, text) for text in own}
+    groups = [list(profile.themes)] if profile.themes else []
+    groups += [[theme] for theme in profile.themes] if profile.language == "nl" else []
+    for number, group in enumerate(groups):
+        most = 1 if number == 0 else None  # of all themes together the labels, of each alone every term
+        shown, searched = (
+            ", ".join(
+                term for theme in group for term in themes().get(theme, {}).get(language, [theme])[:most]
+            )
+            for language in (profile.language, "en")
+        )
+        found.setdefault(searched, OwnPassage(shown, searched, of_themes=True))
+    return list(found.values())
+
+
+def _pieces(whole: list[str]) -> list[str]:
+    """Sentences joined to pieces of some length; a short tail goes with the piece before it."""
+    pieces: list[list[str]] = [[]]
+    for sentence in whole:
+        if sum(len(part.split()) for part in pieces[-1]) >= PASSAGE_WORDS:
+            pieces.append([])
+        pieces[-1].append(sentence)
+    if len(pieces) > 1 and len(" ".join(pieces[-1]).split()) < TAIL_WORDS:
+        tail = pieces.pop()
+        pieces[-1] += tail
+    return [" ".join(piece) for piece in pieces if piece]

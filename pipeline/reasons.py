@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.normalise import sentences
-from pipeline.schema import Call, Evidence, Profile
+from pipeline.profiles import OwnPassage
+from pipeline.schema import Call, Evidence, Match, Profile
 
 SENTENCE_CHARACTERS = 300
 TERMS = 4  # in a reason, at most
@@ -55,33 +56,40 @@ def telling(shared_terms: SharedTerms) -> SharedTerms:
     return shared
 
 
-def evidence_of(
-    own: Sequence[str],
+def is_close(match: Match) -> bool:
+    """Whether a match's nearest passages mean much the same; else the call is only loosely related."""
+    return any(pair.weight >= CLOSE for pair in match.evidence)
+
+
+def pairs_of(
+    own: Sequence[OwnPassage],
     theirs: Sequence[tuple[str, str]],
     cosines: NDArray[np.float32],
     shared: SharedTerms,
-) -> tuple[Evidence, ...]:
+) -> list[tuple[Evidence, OwnPassage]]:
     """The two closest pairs of passages, each told by its most telling sentences; passages of a word last.
 
-    `theirs` are the call's passages as (heading, text); `cosines` is (own passages, their passages).
+    `theirs` are the call's passages as (heading, text); `cosines` is (own passages, their passages). The
+    profile's passage comes along.
     """
     mute = [len(text.split()) < FEW_WORDS for _, text in theirs]
     pairs = sorted(
         (mute[j], -round(float(cosines[i, j]), 6), i, j) for i in range(len(own)) for j in range(len(theirs))
     )
-    found: list[Evidence] = []
+    found: list[tuple[Evidence, OwnPassage]] = []
     used: set[int] = set()
     for _, negative, i, j in pairs:
         if j in used:
             continue
         used.add(j)
         heading, text = theirs[j]
-        said = _telling(text, own[i], shared)
-        mine = _telling(own[i], said, shared)
-        found.append(Evidence(profile_text=mine, call_text=said, call_heading=heading, weight=-negative))
+        said = _telling(text, own[i].searched, shared)
+        mine = own[i].shown if own[i].of_themes else _telling(own[i].searched, said, shared)
+        pair = Evidence(profile_text=mine, call_text=said, call_heading=heading, weight=-negative)
+        found.append((pair, own[i]))
         if len(found) == 2:
             break
-    return tuple(found)
+    return found
 
 
 def _telling(text: str, other: str, shared: SharedTerms) -> str:
@@ -101,20 +109,20 @@ def _cut(text: str, characters: int) -> str:
 
 _PHRASES = {
     "en": {
-        "shared": "Your text and the call both speak of {terms}.",
+        "shared": "Your {own} and the call both speak of {terms}.",
         "close": "The call's {part} is close in meaning to your {own}.",
         "loose": "Only loosely related; nearest in your profile: {own}.",
         "text": "text",
-        "themes": "themes ",
+        "themes": "themes",
         "title": "Only the call's title is known, so read the call before you count on it.",
         "and": " and ",
     },
     "nl": {
-        "shared": "Uw tekst en de call gaan allebei over {terms}.",
+        "shared": "Uw {own} en de call gaan allebei over {terms}.",
         "close": "De call ({part}) ligt qua betekenis dicht bij uw {own}.",
         "loose": "Slechts zijdelings verwant; het dichtst erbij in uw profiel: {own}.",
         "text": "tekst",
-        "themes": "thema’s ",
+        "themes": "thema’s",
         "title": "Alleen de titel van de call is bekend; lees de call voordat u erop rekent.",
         "and": " en ",
     },
@@ -122,33 +130,25 @@ _PHRASES = {
 
 
 def reasons_for(
-    profile: Profile, call: Call, evidence: Sequence[Evidence], shared: SharedTerms
+    profile: Profile, call: Call, pairs: Sequence[tuple[Evidence, OwnPassage]], shared: SharedTerms
 ) -> tuple[str, ...]:
     """Plain sentences in the profile's language; the first can stand alone."""
     say = _PHRASES[profile.language]
-    mine = "\n".join(pair.profile_text for pair in evidence)
-    theirs = "\n".join(pair.call_text for pair in evidence)
+    mine = "\n".join(own.searched if own.of_themes else pair.profile_text for pair, own in pairs)
+    theirs = "\n".join(pair.call_text for pair, _ in pairs)
     few = [_within_a_sentence(term) for term in shared(mine, theirs)[:TERMS]]
-    reasons = []
     if sum(len(term.split()) for term in few) >= 2:
-        reasons.append(
-            say["shared"].format(terms=say["and"].join(filter(None, [", ".join(few[:-1]), few[-1]])))
-        )
+        whose = say["themes" if all(own.of_themes for _, own in pairs) else "text"]
+        terms = say["and"].join(filter(None, [", ".join(few[:-1]), few[-1]]))
+        first = say["shared"].format(own=whose, terms=terms)
     else:
-        first = evidence[0]
-        own = _cut(first.profile_text, QUOTED_CHARACTERS)
-        in_own_words = own.removesuffix(" …") in "\n".join(
-            (profile.description, *profile.offers, *profile.seeks)
+        pair, own = pairs[0]
+        quoted = f"“{_cut(pair.profile_text, QUOTED_CHARACTERS).rstrip('.;')}”"
+        first = say["close" if pair.weight >= CLOSE else "loose"].format(
+            part=f"“{pair.call_heading}”" if pair.call_heading else say["text"],
+            own=f"{say['themes']} {quoted}" if own.of_themes else quoted,
         )
-        reasons.append(
-            say["close" if first.weight >= CLOSE else "loose"].format(
-                part=f"“{first.call_heading}”" if first.call_heading else say["text"],
-                own=("" if in_own_words else say["themes"]) + f"“{own.rstrip('.;')}”",
-            )
-        )
-    if not call.sections:
-        reasons.append(say["title"])
-    return tuple(reasons)
+    return (first,) if call.sections else (first, say["title"])
 
 
 def _within_a_sentence(term: str) -> str:

@@ -221,11 +221,28 @@ def test_a_week_without_matches_is_a_short_mail_and_a_broken_source_is_told() ->
         SourceHealth(source="rvo", level="national", state="ok", records=9, last_good_at=SEEN),
     ]
     made = compose(profile(language="nl"), [], {}, health, AS_OF)
-    assert made.subject == "Geen open calls voor One (week 25)"
+    assert made.subject == "Geen passende calls voor One (week 25)"
     assert "u ziet wat zij op 15 juni 2026 zei" in made.text
     assert "De bron snn was deze week niet te lezen; haar calls ontbreken hier." in made.text
     assert "rvo" not in made.text
     assert "Andere open calls" not in made.text
+
+
+def test_a_loosely_related_call_is_only_named_and_counts_not_in_the_subject() -> None:
+    found = {f"eu_portal:{n}": call(call_id=f"eu_portal:{n}", title=f"Title {n}") for n in range(1, 8)}
+    far = (Evidence(profile_text="a", call_text="b", weight=0.44),)
+    shown = [match(n, call_id=f"eu_portal:{n}", **({} if n == 2 else {"evidence": far})) for n in range(1, 8)]
+    made = compose(profile(), shown, found, [], AS_OF)
+    assert made.subject == "1 open call for One (week 25)"
+    above, below = made.text.split("Further away, in case you know better")
+    assert "1. Title 2" in above and "Title 1" not in above
+    assert [f"- Title {n}" in below for n in range(1, 8)] == [True, False, True, True, False, False, False]
+    assert "Other open calls fit less well" in below
+
+
+def test_the_best_of_all_is_told_so() -> None:
+    assert "(fits best of all open calls)" in mail(percentile=100.0).text
+    assert "(fits better than 98 % of the open calls)" in mail(percentile=98.7).text
 
 
 @pytest.mark.parametrize("label", ["example", "to be confirmed"])

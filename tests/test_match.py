@@ -17,7 +17,7 @@ from pipeline.eligibility import eligibility, only_for_hubs, overall
 from pipeline.expect import Expect, faults
 from pipeline.match import KEPT, Passage, Similarity, call_passages, lexical_text, rank
 from pipeline.normalise import sentences
-from pipeline.profiles import passages_of
+from pipeline.profiles import OwnPassage, passages_of
 from pipeline.schema import Call, Consortium, Deadline, DeadlineKind, Match, Profile, Section, Verdict
 
 AS_OF = date(2026, 6, 15)
@@ -85,6 +85,7 @@ def ranked(
     dense: Any,
     lexical: Any = None,
     own: list[str] | None = None,
+    of_themes: bool = False,
     shared: Any = in_both,
     **more: Any,
 ) -> list[Match]:
@@ -93,7 +94,8 @@ def ranked(
     cosines = np.asarray(dense, dtype=np.float32).reshape(-1, len(passages))
     words = np.zeros(len(calls), np.float32) if lexical is None else np.asarray(lexical, np.float32)
     one = profile(**more)
-    mine = own or [f"{one.description} {number}" for number in range(len(cosines))]
+    texts = own or [f"{one.description} {number}" for number in range(len(cosines))]
+    mine = [OwnPassage(text, text, of_themes) for text in texts]
     return rank(one, mine, calls, passages, Similarity(cosines, words), shared, AS_OF)
 
 
@@ -179,7 +181,7 @@ def test_a_call_that_fails_but_fits_is_kept_among_many_that_do_not_fail() -> Non
 
 def test_no_calls_give_no_matches() -> None:
     nothing = Similarity(np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
-    assert rank(profile(), ["x"], [], [], nothing, in_both, AS_OF) == []
+    assert rank(profile(), [OwnPassage("x", "x")], [], [], nothing, in_both, AS_OF) == []
 
 
 # --- evidence and reasons
@@ -289,10 +291,24 @@ def test_the_first_reason_is_a_plain_sentence_in_the_profiles_language(
 
 
 def test_a_reason_says_when_it_rests_on_the_themes_and_not_on_the_profiles_words() -> None:
-    (english,) = ranked([call("1", "x")], [0.6], own=["robotics, automation"])
-    (dutch,) = ranked([call("1", "x")], [0.6], own=["robotics, automation"], language="nl")
+    themes = ["robotics, automation"]
+    (english,) = ranked([call("1", "x")], [0.6], own=themes, of_themes=True)
+    (dutch,) = ranked([call("1", "x")], [0.6], own=themes, of_themes=True, language="nl")
     assert "your themes “robotics, automation”" in english.reasons[0]
     assert "uw thema’s “robotics, automation”" in dutch.reasons[0]
+
+
+def test_a_dutch_reader_is_shown_the_dutch_theme_that_found_an_english_call() -> None:
+    one = profile(language="nl", themes=["waste-water-treatment"], description="Wij zuiveren.")
+    found = call("1", "Waste water treatment and water reuse are wanted in all factories.")
+    own = passages_of(one)
+    passages = call_passages(found, whole)
+    cosines = np.asarray([[0.9 if p.of_themes else 0.1] for p in own], np.float32)
+    (match,) = rank(one, own, [found], passages, Similarity(cosines, np.zeros(1, np.float32)), in_both, AS_OF)
+    assert "afvalwater" in match.evidence[0].profile_text
+    assert "waste" not in match.evidence[0].profile_text
+    assert match.reasons[0].startswith("Uw thema’s en de call gaan allebei over ")
+    assert "water" in match.reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -406,12 +422,13 @@ def test_a_farm_robot_maker_finds_the_farm_robots_and_the_same_again(
     def once(folder: Path) -> list[Match]:
         one = profile(language=language, themes=["robotics", "agrifood-machinery"])
         own = passages_of(one)
+        texts = [passage.searched for passage in own]
         passages = [passage for each in CALLS for passage in call_passages(each, split)]
         vectors = encoder.encode([passage.embedded for passage in passages], kind="passage")
         build_index(folder, [passage.embedded for passage in passages], vectors, encoder.model_id)
-        dense = open_index(folder, encoder.model_id).all_scores(encoder.encode(own, kind="query"))
+        dense = open_index(folder, encoder.model_id).all_scores(encoder.encode(texts, kind="query"))
         words = LexicalIndex([lexical_text(each) for each in CALLS], ["en"] * len(CALLS))
-        similarity = Similarity(dense, words.scores("\n".join(own), one.language))
+        similarity = Similarity(dense, words.scores("\n".join(texts), one.language))
         return rank(one, own, CALLS, passages, similarity, words.shared_terms, AS_OF)
 
     first, second = once(tmp_path / "1"), once(tmp_path / "2")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from pipeline.profiles import ProfileError, passages_of, read_profiles, theme_terms, themes
+from pipeline.profiles import ProfileError, passages_of, read_profiles, themes
 from pipeline.schema import Profile
 
 ENTRY: dict[str, Any] = {
@@ -135,14 +135,26 @@ def test_csv_keeps_any_text(text: str) -> None:
 def test_passages_are_pieces_wishes_and_themes_without_repeats() -> None:
     profile = Profile(**ENTRY | {"offers": ["Zuinige elektronica; sneller"]})
     found = passages_of(profile)
-    assert found[0] == "Wij maken sensoren. Ze meten trilling."
-    assert len(found) == len(set(found)) and found.count("Zuinige elektronica; sneller") == 1
-    assert "sensors, iets eigens" in found
-    assert "sensors, measurement technology, sensor systems" in found  # the bridge to English calls
-    assert passages_of(profile) == found
+    searched = [passage.searched for passage in found]
+    assert searched[0] == "Wij maken sensoren. Ze meten trilling."
+    assert len(found) == len(set(searched)) and searched.count("Zuinige elektronica; sneller") == 1
+    by_search = {passage.searched: passage for passage in found}
+    bridge = by_search["sensors, measurement technology, sensor systems"]  # to English calls
+    assert bridge.of_themes and bridge.shown.startswith("sensoren, meettechniek")
+    assert by_search["sensors, iets eigens"].shown == "sensoren, iets eigens"
+    assert not by_search["=1+1"].of_themes and by_search["=1+1"].shown == "=1+1"
     english = passages_of(profile.model_copy(update={"language": "en"}))
-    assert "sensors, measurement technology, sensor systems" not in english
-    assert theme_terms(profile, "nl")[:2] == ["sensoren", "meettechniek"]
+    assert [p.shown for p in english if p.of_themes] == ["sensors, iets eigens"]
+
+
+def test_a_short_tail_is_no_passage_of_its_own() -> None:
+    long = "This company makes many things that need a long sentence to be told at all. " * 3
+    found = passages_of(Profile(**ENTRY | {"description": f"{long}Readiness is 6 to 7.", "themes": []}))
+    assert found[0].searched.endswith("Readiness is 6 to 7.")
+    two = passages_of(
+        Profile(**ENTRY | {"description": long + long.replace("This", "That"), "themes": [], "seeks": []})
+    )
+    assert len(two) == 2
 
 
 def test_the_sample_profiles_are_what_they_say() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -49,7 +50,8 @@ def export(warehouse: Warehouse, what: What, form: Format, out: Path) -> int:
     except OSError as error:
         raise WarehouseError(f"{out}: cannot be written ({error.strerror})") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone already where all went well
+            aside.unlink()
     return rows
 
 
