@@ -13,7 +13,7 @@ from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 
 from crawlers.archive import ArchiveError, locate, read_archive
-from crawlers.settings import base_url_override, live_settings, replay_settings
+from crawlers.settings import SettingsError, base_url_override, live_settings, replay_settings
 from crawlers.source import Crawl, CrawlError, Source, source_class, write_crawl
 from pipeline.schema import Issue, RawCall
 
@@ -71,24 +71,24 @@ def main() -> int:
             base_url = base_url_override(args.source)
             settings = live_settings(args.archive, base_url or "")
         write_crawl(run(spider, settings, base_url), args.out)
-    except (ArchiveError, CrawlError, OSError) as error:
+    except (ArchiveError, CrawlError, SettingsError, OSError) as error:
         print(f"{error}", file=sys.stderr)
         return 2
     return 0
 
 
 def run(spider: type[Source], settings: dict[str, Any], base_url: str | None) -> Crawl:
-    """Run a spider to its end in this process, which can do so only once."""
+    """Run a spider to its end in this process, which can do so only once. Raises CrawlError."""
     process = AsyncCrawlerProcess(settings)
     crawler = process.create_crawler(spider)
     collector = Collector()
     crawler.signals.connect(collector.item_scraped, signal=signals.item_scraped)
     crawler.signals.connect(collector.spider_error, signal=signals.spider_error)
-    process.crawl(crawler, base_url=base_url)
+    crawling = process.crawl(crawler, base_url=base_url)
     process.start()
     source = crawler.spider
-    if not isinstance(source, Source):
-        raise CrawlError(f"{spider.name}: the crawl could not start")
+    if not isinstance(source, Source) or (crawling.done() and crawling.exception()):
+        raise CrawlError(f"{spider.name}: the crawl could not start: {crawling.exception()}")
     collector.tell(source)
     damage = [source.issue("error", "archive_damaged", line) for line in source.archive_damage]
     issues = sorted([*collector.issues, *damage], key=lambda i: (i.severity, i.code, i.key or "", i.detail))

@@ -131,27 +131,31 @@ def _index_warc(file: Path, archive: Archive) -> None:
     """Requests and responses come in pairs; a response's record is followed by its request's."""
     pending: dict[str, Stored] = {}
     for offset, record in _records(file, archive.damage):
-        headers = record.rec_headers
-        if record.rec_type == "warcinfo":
-            info = dict(
-                line.split(": ", 1) for line in record.content_stream().read().decode().splitlines() if line
-            )
-            archive.base_url = info.get("fundmatch-base-url")
-        elif record.rec_type == "response":
-            record.content_stream().read()  # to have the digest checked
-            identity = headers.get_header("WARC-Record-ID")
-            fetched_at = datetime.fromisoformat(headers.get_header("WARC-Date"))
-            status = int(record.http_headers.get_statuscode())
-            pending[identity] = Stored(status, fetched_at, f"{file.name}#{identity}", file, offset)
-        elif record.rec_type == "request":
-            stored = pending.pop(headers.get_header("WARC-Concurrent-To"), None)
-            request = Request(
-                headers.get_header("WARC-Target-URI"),
-                method=record.http_headers.protocol,
-                body=record.content_stream().read(),
-            )
-            if stored:
-                archive.responses[fingerprint(request)].append(stored)
+        try:
+            _index_record(file, offset, record, archive, pending)
+        except (ArchiveLoadFailed, ValueError, TypeError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            archive.damage.append(f"{file.name}: unusable record at byte {offset} ({reason})")
+
+
+def _index_record(
+    file: Path, offset: int, record: ArcWarcRecord, archive: Archive, pending: dict[str, Stored]
+) -> None:
+    """Take one record into the index. `pending` holds responses by identity until their request comes."""
+    headers, content = record.rec_headers, record.content_stream().read()  # read to its end: digest checked
+    if record.rec_type == "warcinfo":
+        info = dict(line.split(": ", 1) for line in content.decode().splitlines() if ": " in line)
+        archive.base_url = info.get("fundmatch-base-url")
+    elif record.rec_type == "response":
+        identity = headers.get_header("WARC-Record-ID")
+        fetched_at = datetime.fromisoformat(headers.get_header("WARC-Date"))
+        status = int(record.http_headers.get_statuscode())
+        pending[identity] = Stored(status, fetched_at, f"{file.name}#{identity}", file, offset)
+    elif record.rec_type == "request":
+        url, method = headers.get_header("WARC-Target-URI"), record.http_headers.protocol
+        request = Request(url, method=method, body=content)
+        if stored := pending.pop(headers.get_header("WARC-Concurrent-To"), None):
+            archive.responses[fingerprint(request)].append(stored)
 
 
 def _records(file: Path, damage: list[str]) -> Iterator[tuple[int, ArcWarcRecord]]:
@@ -245,12 +249,15 @@ class ArchiveStorage:
     """Writes each exchange as it happens, flushed, into `<archive>.open`; renamed when the crawl ends."""
 
     def __init__(self, settings: BaseSettings) -> None:
+        """Raises OSError here, before anything is fetched, where the archive cannot be made."""
         self.path = Path(settings["FUNDMATCH_ARCHIVE"])
         self.base_url = settings["FUNDMATCH_BASE_URL"]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            raise FileExistsError(f"{self.path} exists already")
+        self._stream = self.path.with_name(self.path.name + ".open").open("xb")
 
     def open_spider(self, spider: Spider) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = self.path.with_name(self.path.name + ".open").open("xb")
         self._writer = WARCWriter(self._stream, gzip=True, warc_version="1.1")
         info = {"software": "fundmatch", "format": "WARC File Format 1.1", "fundmatch-source": spider.name}
         if self.base_url:

@@ -75,12 +75,30 @@ def _visible_text(soup: BeautifulSoup) -> str:
     return "".join(parts)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """A JSON value that can be stored: half characters, which no file can hold, read "?". Or ValueError."""
+    try:
+        return _storable(json.loads(text))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return value
+
+
 def json_in_string(value: Any) -> Any:
     """The value inside a JSON string, or `value` itself where it is no JSON string."""
     if isinstance(value, str) and value[:1] in ("[", "{"):
         try:
-            return json.loads(value)
-        except json.JSONDecodeError:
+            return parse_json(value)
+        except ValueError:
             return value
     return value
 

@@ -5,13 +5,31 @@ A replay never touches the network: every request is answered from the archive o
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline import VERSION
 
 RETRY_CODES = [408, 429, 500, 502, 503, 504, 522, 524]
+
+
+class SettingsError(ValueError):
+    """An environment variable cannot be used; the message names it and says why in one line."""
+
+
+def number(variable: str, default: float) -> float:
+    """A number of 0 or more from the environment. Raises SettingsError."""
+    printed = os.environ.get(variable, "").strip()
+    try:
+        value = float(printed or default)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise SettingsError(f"{variable} is {printed!r}; it must be a number of 0 or more")
+    return value
 
 
 def user_agent() -> str:
@@ -21,8 +39,19 @@ def user_agent() -> str:
 
 
 def base_url_override(source: str) -> str | None:
-    """`FUNDMATCH_BASE_URL__<SOURCE>`: where a live crawl of this source goes instead of the real site."""
-    value = os.environ.get(f"FUNDMATCH_BASE_URL__{source.upper()}", "").strip().rstrip("/")
+    """`FUNDMATCH_BASE_URL__<SOURCE>`: where a live crawl of this source goes instead of the real site.
+
+    Raises SettingsError where it is no http(s) address.
+    """
+    variable = f"FUNDMATCH_BASE_URL__{source.upper()}"
+    value = os.environ.get(variable, "").strip().rstrip("/")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if value and not usable:
+        raise SettingsError(f"{variable} is {value!r}; it must be an address like http://127.0.0.1:8000")
     return value or None
 
 
@@ -30,6 +59,12 @@ def _common() -> dict[str, Any]:
     return {
         "ADDONS": {},
         "COOKIES_ENABLED": False,
+        "DOWNLOADER_MIDDLEWARES": {
+            "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
+            "crawlers.source.OwnHostsMiddleware": 50,
+            "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+            "crawlers.source.BackoffRetryMiddleware": 550,
+        },
         "DOWNLOAD_FAIL_ON_DATALOSS": True,
         "HTTPCACHE_ENABLED": True,
         "HTTPCACHE_POLICY": "scrapy.extensions.httpcache.DummyPolicy",
@@ -38,6 +73,7 @@ def _common() -> dict[str, Any]:
         "REDIRECT_MAX_TIMES": 5,
         "REFERER_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,  # it would execute Python that is posted to it
+        "SPIDER_MIDDLEWARES": {"crawlers.source.LastItemMiddleware": 0},
         "TELNETCONSOLE_ENABLED": False,
         "USER_AGENT": user_agent(),
     }
@@ -45,7 +81,7 @@ def _common() -> dict[str, Any]:
 
 def live_settings(archive: Path, base_url: str) -> dict[str, Any]:
     """Polite settings that write every exchange to `archive` (a .warc.gz that must not exist yet)."""
-    delay = float(os.environ.get("FUNDMATCH_DOWNLOAD_DELAY", "0.5"))  # seconds between requests
+    delay = number("FUNDMATCH_DOWNLOAD_DELAY", 0.5)  # seconds between requests
     return _common() | {
         "AUTOTHROTTLE_ENABLED": delay > 0,
         "AUTOTHROTTLE_START_DELAY": delay,
@@ -55,10 +91,6 @@ def live_settings(archive: Path, base_url: str) -> dict[str, Any]:
         "DOWNLOAD_MAXSIZE": 32 * 1024 * 1024,
         "DOWNLOAD_WARNSIZE": 16 * 1024 * 1024,
         "DOWNLOAD_TIMEOUT": 60,
-        "DOWNLOADER_MIDDLEWARES": {
-            "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
-            "crawlers.source.BackoffRetryMiddleware": 550,
-        },
         "FUNDMATCH_ARCHIVE": str(archive),
         "FUNDMATCH_BASE_URL": base_url,
         "FUNDMATCH_BACKOFF_SECONDS": delay * 4,

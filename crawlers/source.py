@@ -13,8 +13,10 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -23,6 +25,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from scrapy import Request, Spider
+from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
@@ -91,8 +94,8 @@ class Source(Spider):
         try:
             response = await self.crawler.engine.download_async(request)
         except IgnoreRequest as error:
-            kept = self.settings.get("FUNDMATCH_REPLAY")
-            why = "not in the archive, or damaged there" if kept else str(error) or "forbidden by robots.txt"
+            lacking = self.settings.get("FUNDMATCH_REPLAY") and not isinstance(error, Refused)
+            why = "not in the archive, or damaged there" if lacking else str(error)
             raise FetchError(f"{request.method} {request.url}: {why}") from error
         except Exception as error:
             # whatever the network did to this request, the others go on and the reader is told
@@ -124,8 +127,8 @@ class BackoffRetryMiddleware(RetryMiddleware):
     ) -> Request | Response:
         result = super().process_response(request, response)
         if isinstance(result, Request):
-            asked = (response.headers.get("Retry-After") or b"").decode("latin-1")
-            await self._pause(result, float(asked) if asked.isdigit() else 0.0)
+            printed = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
+            await self._pause(result, retry_after(printed, datetime.now(UTC)))
         return result
 
     async def process_exception(  # type: ignore[override]
@@ -140,6 +143,48 @@ class BackoffRetryMiddleware(RetryMiddleware):
         attempt = int(request.meta.get("retry_times", 1))
         pause = self._first_pause * 2 ** (attempt - 1) * random.uniform(1.0, 1.5)  # noqa: S311
         await asyncio.sleep(min(max(pause, asked), 120.0))
+
+
+class OwnHostsMiddleware:
+    """Refuses what leaves the source's hosts, as a redirect may. (Scrapy's own check spares all retries.)"""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> OwnHostsMiddleware:
+        return cls(crawler)
+
+    def process_request(self, request: Request) -> None:
+        host = urlsplit(request.url).hostname
+        if host not in (getattr(self._crawler.spider, "allowed_domains", None) or ()):
+            raise Refused(f"{host} is not a host of this source")
+
+
+class Refused(IgnoreRequest):
+    """A request that we do not make; the message says why."""
+
+
+class LastItemMiddleware:
+    """Lets the last item be handled before the spider ends.
+
+    The engine looks once whether all is done, and then only every five seconds.
+    """
+
+    async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for item in start:
+            yield item
+        await asyncio.sleep(0.02)
+
+
+def retry_after(printed: str, now: datetime) -> float:
+    """Seconds that a Retry-After header asks for, as a number or a date; 0 where it says nothing usable."""
+    if printed.isdecimal():
+        return float(printed)
+    try:
+        return max(0.0, (parsedate_to_datetime(printed) - now).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def source_names() -> list[str]:

@@ -1,12 +1,20 @@
 """The archive: what is written can be replayed, damage is listed, and what is whole stays readable."""
 
+import gzip
 import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from scrapy import Request, Spider
 from scrapy.http import Response
 from scrapy.settings import Settings
+from standin_portal import StandInPortal, portal_rows
+from test_eu_portal import live, record
+from warcio.archiveiterator import ArchiveIterator
 
 from crawlers.archive import (
     ArchiveError,
@@ -16,6 +24,7 @@ from crawlers.archive import (
     multipart,
     read_archive,
 )
+from crawlers.source import CrawlError, crawl
 
 SEARCH = "https://api.example.org/search?page=1"
 
@@ -73,8 +82,6 @@ def test_the_same_question_again_gets_the_next_answer_and_errors_are_skipped(tmp
 
 
 def test_a_warc_is_readable_by_warcio_itself(tmp_path: Path) -> None:
-    from warcio.archiveiterator import ArchiveIterator
-
     path = tmp_path / "a.warc.gz"
     write(path, [(post(SEARCH, {"a": 1}), 200, b'{"n": 1}')])
     with path.open("rb") as stream:
@@ -127,6 +134,51 @@ def test_a_crawl_that_dies_leaves_its_pages_under_another_name(tmp_path: Path) -
     assert len(archive.responses) == 1 and archive.damage == []
 
 
+MEDDLED = {
+    "a status that is no number": (b"HTTP/1.1 200", b"HTTP/1.1 2x0"),
+    "a date that is none": (b"WARC-Date: 2", b"WARC-Date: x"),
+    "content that its digest contradicts": (b'{"n": 1}', b'{"n": 2}'),
+    "no HTTP in a response": (b"HTTP/1.1 200 -", b"GARBAGE"),
+    "an address that is none": (b"WARC-Target-URI: https://", b"WARC-Target-URI: nowhere/"),
+}
+
+
+@pytest.mark.parametrize(("true", "false"), MEDDLED.values(), ids=MEDDLED.keys())
+def test_a_record_that_was_meddled_with_is_listed_and_the_others_are_read(
+    tmp_path: Path, true: bytes, false: bytes
+) -> None:
+    path, other = tmp_path / "a.warc.gz", tmp_path / "b.warc.gz"
+    write(path, [(post(SEARCH, {"a": 1}), 200, b'{"n": 1}')])
+    write(other, [(post(SEARCH, {"a": 2}), 200, b'{"n": 2}')])
+    members = [gzip.compress(part) for part in records_of(path, true, false)]
+    path.write_bytes(b"".join(members) + other.read_bytes())
+    archive = read_archive(path)
+    assert archive.damage
+    storage, spider = replay(path)
+    assert storage.retrieve_response(spider, post(SEARCH, {"a": 1})) is None
+    response = storage.retrieve_response(spider, post(SEARCH, {"a": 2}))
+    assert response is not None and json.loads(response.body) == {"n": 2}
+
+
+def records_of(path: Path, true: bytes, false: bytes) -> list[bytes]:
+    """The inflated records of a WARC, with `true` replaced by `false`."""
+    whole = gzip.decompress(path.read_bytes())
+    starts = [at for at in range(len(whole)) if whole.startswith(b"WARC/1.1\r\n", at)]
+    assert true in whole
+    return [
+        whole[start:end].replace(true, false) for start, end in zip(starts, [*starts[1:], None], strict=True)
+    ]
+
+
+def test_a_record_that_inflates_beyond_the_cap_is_listed_and_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.warc.gz"
+    write(path, [(Request(SEARCH), 200, b"one")])
+    path.write_bytes(gzip.compress(bytes(65 * 1024 * 1024), 1) + path.read_bytes())
+    archive = read_archive(path)
+    assert len(archive.responses) == 1
+    assert "larger than a page may be" in archive.damage[0]
+
+
 def test_exchanges_in_a_folder_answer_like_a_warc_and_bad_ones_are_listed(tmp_path: Path) -> None:
     exchange = {
         "request": {"method": "POST", "url": SEARCH, "parts": {"query": {"a": 1}}},
@@ -164,3 +216,90 @@ def test_locate_takes_the_newest_crawl_or_the_one_of_a_day(tmp_path: Path) -> No
     (tmp_path / "none").mkdir()
     with pytest.raises(ArchiveError, match="no WARC file"):
         locate(tmp_path / "none", "none")
+
+
+@pytest.fixture
+def portal() -> Iterator[StandInPortal]:
+    with StandInPortal(*portal_rows([record(n) for n in range(1, 31)]), page_cap=10) as serving:
+        yield serving
+
+
+def test_one_flipped_byte_in_a_crawl_is_a_listed_fault_and_the_other_pages_are_read(
+    portal: StandInPortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, path = live(portal, tmp_path, monkeypatch)
+    with path.open("rb") as stream:
+        records = ArchiveIterator(stream)
+        pages = [records.get_record_offset() for record in records if record.rec_type == "response"]
+    data = bytearray(path.read_bytes())
+    data[pages[2] + 200] ^= 0xFF  # robots.txt, first page, second page
+    path.write_bytes(data)
+    found = crawl("eu_portal", tmp_path / "replay.jsonl", replay=path)
+    told = {issue.code: issue for issue in found.issues if issue.severity == "error"}
+    assert f"damaged record near byte {pages[2]}" in told["archive_damaged"].detail
+    assert "page 2" in told["page_missing"].detail
+    assert 20 <= len(found.records) < len(whole.records)
+
+
+def test_a_crawl_killed_midway_leaves_no_result_and_an_archive_of_what_it_fetched(
+    portal: StandInPortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children: list[subprocess.Popen[str]] = []
+
+    class Recorded(subprocess.Popen[str]):
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, **kwargs)  # type: ignore[call-overload]
+            children.append(self)
+
+    def kill_after_two_pages() -> None:
+        while len(portal.log) < 4:  # robots.txt, two pages that are stored, one that is on its way
+            time.sleep(0.01)
+        children[0].kill()
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    monkeypatch.setenv("FUNDMATCH_DOWNLOAD_DELAY", "0.3")
+    killer = threading.Thread(target=kill_after_two_pages)
+    killer.start()
+    with pytest.raises(CrawlError, match="status -9"):
+        live(portal, tmp_path, monkeypatch)
+    killer.join()
+    assert not (tmp_path / "live.jsonl").exists()
+    (left,) = (tmp_path / "archive" / "eu_portal").iterdir()
+    assert left.name.endswith(".warc.gz.open")
+    found = crawl("eu_portal", tmp_path / "replay.jsonl", replay=left)
+    assert 10 <= len(found.records) < 30
+    assert {issue.code for issue in found.issues if issue.severity == "error"} >= {"page_missing"}
+
+
+@pytest.mark.parametrize("there", ["live.warc.gz", "live.warc.gz.open"])
+def test_no_archive_is_written_over_and_nothing_is_fetched_without_one(
+    portal: StandInPortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    (tmp_path / there).write_bytes(b"kept")
+    monkeypatch.setenv("FUNDMATCH_BASE_URL__EU_PORTAL", portal.url)
+    with pytest.raises(CrawlError, match=r"could not start: .*exists"):
+        crawl("eu_portal", tmp_path / "o.jsonl", archive=tmp_path / "live.warc.gz")
+    assert portal.log == []
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {there: b"kept"}
+
+
+# Put in the child's way at its start. Not barred is bind: a library tries it on ::1 when imported.
+NO_SOCKETS = """
+import os, sys
+BARRED = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.sendmsg"}
+sys.addaudithook(lambda event, args: event in BARRED and os._exit(97))
+"""
+
+
+def test_a_replay_opens_no_connection(
+    portal: StandInPortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, archive = live(portal, tmp_path, monkeypatch)
+    (tmp_path / "sitecustomize.py").write_text(NO_SOCKETS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(CrawlError, match="status 97"):  # the bar holds
+        crawl("eu_portal", tmp_path / "again.jsonl", archive=tmp_path / "again.warc.gz")
+    assert crawl("eu_portal", tmp_path / "replay.jsonl", replay=archive) == whole
+    cut = tmp_path / "cut.warc.gz"  # nor does it for what the archive lacks
+    cut.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    assert len(crawl("eu_portal", tmp_path / "cut.jsonl", replay=cut).records) < len(whole.records)

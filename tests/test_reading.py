@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawlers.reading import Fields, clean, html_to_text, json_in_string, sections, words
+from crawlers.reading import Fields, clean, html_to_text, json_in_string, parse_json, sections, words
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,22 @@ def test_json_in_string_reads_what_json_wrote(value: object) -> None:
 
 def test_json_cut_in_half_stays_text() -> None:
     assert json_in_string('[{"a": 1') == '[{"a": 1'
+
+
+@pytest.mark.parametrize(
+    "printed", [r'{"a": ["x\ud800y"]}', rb'{"a": ["x\ud800y"]}', b'{"a": ["x\xed\xa0\x80y"]}']
+)
+def test_half_a_character_in_json_is_replaced(printed: str | bytes) -> None:
+    assert parse_json(printed) == {"a": ["x?y"]}
+
+
+@pytest.mark.parametrize("printed", ["[" * 100_000, '{"a":' * 100_000, "", '{"a": 1', b"\xff\xfe\x00"])
+def test_json_that_cannot_be_read_is_a_value_error_and_stays_text_inside_a_string(
+    printed: str | bytes,
+) -> None:
+    with pytest.raises(ValueError):
+        parse_json(printed)
+    assert json_in_string(printed) == printed
 
 
 @pytest.mark.parametrize(
