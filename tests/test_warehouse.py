@@ -200,6 +200,20 @@ def test_the_same_content_makes_no_new_version_and_a_change_names_its_fields(tmp
         assert warehouse.sql("SELECT count(*) FROM core.runs").fetchall() == [(3,)]
 
 
+def test_words_that_jitter_are_no_change_and_a_moved_deadline_is(tmp_path: Path) -> None:
+    def stated(day: int, second: int) -> Call:
+        printed = f"2026-09-{day:02d}T11:00:{second:02d}"
+        deadline = Deadline(at=date(2026, 9, day), printed=printed, kind="single")
+        return call(deadlines=(deadline,), printed={"deadlines": printed})
+
+    renamed = stated(1, 58).model_copy(update={"title": "New title"})
+    weeks = [stated(1, 7), stated(1, 31), renamed, stated(8, 2)]
+    current = published(tmp_path, *(week(n, calls=[c], matches=[]) for n, c in enumerate(weeks, start=1)))
+    with open_warehouse(current) as warehouse:
+        versions = warehouse.sql("SELECT run_id, list_sort(changed) FROM core.call_versions ORDER BY version")
+        assert versions.fetchall() == [("run1", []), ("run3", ["title"]), ("run4", ["deadlines", "title"])]
+
+
 def test_a_call_that_vanishes_stays_as_not_seen_since(tmp_path: Path) -> None:
     current = published(
         tmp_path, week(1, calls=[call("1"), call("2")]), week(2, calls=[call("2")], matches=[])

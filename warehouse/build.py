@@ -20,8 +20,14 @@ from pipeline.schema import Call, Issue, Match, Profile, RawCall, Run, SourceHea
 
 SCHEMA_VERSION = 1
 LARGEST_RECORD = 64 * 1024 * 1024  # bytes of JSON for one record
-# What may change without the call having changed: where it was read, and what the day makes of its dates.
-NOT_CONTENT = {"status", "status_note", "fetched_at", "page_sha256", "archive_record"}
+# What may change without the call having changed: where it was read, what the day makes of its dates, and
+# printed words of an unchanged value (the portal's seconds jitter). core/call_versions.sql knows them too.
+NOT_CONTENT: Any = {
+    **dict.fromkeys(
+        ("status", "status_note", "fetched_at", "page_sha256", "archive_record", "printed"), True
+    ),
+    "deadlines": {"__all__": {"printed"}},
+}
 
 
 class WarehouseError(Exception):
@@ -90,7 +96,7 @@ def stamp(target: Path, run: Run) -> None:
 
 
 def content_sha256(call: Call) -> str:
-    """Hash of what a call says, without where it was read and what the day makes of it."""
+    """Hash of what a call says, without where and in which words it was read and what the day makes of it."""
     content = call.model_dump(mode="json", exclude=NOT_CONTENT)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -167,8 +167,8 @@ def open_warehouse(path: Path | str) -> Warehouse:
     except duckdb.Error as error:
         connection.close()
         raise WarehouseUnreadable(
-            f"{file}: not a readable warehouse ({str(error).splitlines()[0]}); restore a copy, or move it away "
-            "and run again"
+            f"{file}: not a readable warehouse ({str(error).splitlines()[0]}); "
+            "restore a copy, or move it away and run again"
         ) from error
     connection.execute("USE warehouse")
     return Warehouse(connection)

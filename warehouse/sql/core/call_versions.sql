@@ -18,8 +18,14 @@ WITH latest AS (
         coalesce(l.version, 0) + 1 AS version,
         CASE WHEN l.record IS NULL THEN [] ELSE list_filter(
             json_keys(s.record),
-            lambda k: k NOT IN ('status', 'status_note', 'fetched_at', 'page_sha256', 'archive_record')
-                AND json_extract(s.record, '$.' || k) IS DISTINCT FROM json_extract(l.record, '$.' || k)
+            lambda k: k NOT IN ('status', 'status_note', 'fetched_at', 'page_sha256', 'archive_record', 'printed')
+                AND CASE k
+                    WHEN 'deadlines' THEN json_extract(s.record, '$.deadlines[*].at')
+                        IS DISTINCT FROM json_extract(l.record, '$.deadlines[*].at')
+                        OR json_extract(s.record, '$.deadlines[*].kind')
+                        IS DISTINCT FROM json_extract(l.record, '$.deadlines[*].kind')
+                    ELSE json_extract(s.record, '$.' || k) IS DISTINCT FROM json_extract(l.record, '$.' || k)
+                END
         ) END AS changed
     )
     FROM stage_call_versions AS s LEFT JOIN latest AS l USING (call_id)
