@@ -24,6 +24,7 @@ logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells every index tha
 
 COMMON_SHARE = 0.25  # a word in more than this share of the texts explains nothing
 PHRASE_WORDS = 4
+MANY = 1 << 15  # words and sentences remembered: every profile meets the same calls
 
 _WORD = re.compile(r"\w+(?:[-/.]\w+)*")
 _PART = re.compile(r"[^\W_]+")
@@ -124,18 +125,19 @@ class LexicalIndex:
         return None if common or not telling or word.isdigit() else spread
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=MANY)
 def _forms(word: str) -> frozenset[str]:
     """A word's stems in all languages: two texts may be in different ones."""
     return frozenset(stems([fold(word)], code)[0] for code in _ALGORITHM)
 
 
+@lru_cache(maxsize=MANY)
 def _spots(text: str) -> list[re.Match[str]]:
     """Where the words of a text stand, without stop words; a compound in its parts."""
     return [spot for spot in _PART.finditer(text) if fold(spot[0]) not in _STOP]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=MANY)
 def _stems_and_pairs(text: str) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
     """The stems of a text, and those that follow one another."""
     forms = [_forms(spot[0]) for spot in _spots(text)]

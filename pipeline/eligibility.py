@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 
 from pipeline.normalise import entry_deadlines, next_deadline, on, sentences
 from pipeline.schema import Call, Eligibility, Profile, Rule, Verdict
@@ -114,14 +115,20 @@ def _applicant(profile: Profile, call: Call) -> Rule:
     Whether another organisation is, or is part of, a designated hub only its designation can tell: a
     hub, and who speaks of an EDIH in its own profile, stays unknown.
     """
-    texts = [text for text in (call.conditions or "", *(s.text for s in call.sections)) if _EDIH.search(text)]
-    clause = next((s for text in texts for s in sentences(text) if only_for_hubs(s)), None)
+    clause = _hubs_clause((call.conditions or "", *(section.text for section in call.sections)))
     if clause is None:
         return Rule(rule="applicant", verdict="unknown", clause=None)
     own = " ".join((profile.name, profile.description, *profile.offers))
     may_be_one = profile.kind not in _COMPANIES and (profile.kind == "hub" or _EDIH.search(own))
     verdict: Verdict = "unknown" if may_be_one else "fail"
     return Rule(rule="applicant", verdict=verdict, clause=clause[:600], url=call.url)
+
+
+@lru_cache(maxsize=1 << 13)
+def _hubs_clause(texts: tuple[str, ...]) -> str | None:
+    """The sentence that closes a call to all but hubs; remembered, since every profile asks."""
+    about = (text for text in texts if _EDIH.search(text))
+    return next((s for text in about for s in sentences(text) if only_for_hubs(s)), None)
 
 
 def _consortium(call: Call) -> Rule:

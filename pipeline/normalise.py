@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -193,9 +193,10 @@ def budget(lines: Sequence[dict[str, Any]], identifier: str | None) -> dict[str,
     }
 
 
-def sentences(text: str) -> list[str]:
+@lru_cache(maxsize=1 << 14)
+def sentences(text: str) -> tuple[str, ...]:
     """Sentences and list items of a text, trimmed, none empty."""
-    return [part.strip() for part in _SENTENCE.split(text) if part.strip()]
+    return tuple(part.strip() for part in _SENTENCE.split(text) if part.strip())
 
 
 def readiness(texts: Iterable[str]) -> tuple[int | None, int | None, str | None]:
@@ -204,7 +205,8 @@ def readiness(texts: Iterable[str]) -> tuple[int | None, int | None, str | None]
     The portal's own sentence ("Activities are expected to ...") decides where there is one. "At least 5"
     and "4 and above" state no highest level, "up to 6" no lowest.
     """
-    asked = [s for text in texts for s in sentences(text) if _TRL.search(s) and _TRL_IS_ASKED.search(s)]
+    said = (s for text in texts for s in sentences(text) if "TRL" in s or "eadiness" in s)
+    asked = [s for s in said if _TRL.search(s) and _TRL_IS_ASKED.search(s)]
     asked = [s for s in asked if _TRL_SENTENCE.search(s)] or asked
     lowest: list[int] = []
     highest: list[int] = []

@@ -216,7 +216,7 @@ def passages_of(profile: Profile) -> list[OwnPassage]:
     return list(found.values())
 
 
-def _pieces(whole: list[str]) -> list[str]:
+def _pieces(whole: Iterable[str]) -> list[str]:
     """Sentences joined to pieces of some length; a short tail goes with the piece before it."""
     pieces: list[list[str]] = [[]]
     for sentence in whole:

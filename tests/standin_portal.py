@@ -125,7 +125,7 @@ class StandInPortal:
             self._asked += canned is None
             due = canned is None and self._asked % self.fault_every == 0
             fault = ("429", "500", "cut")[(self._asked // self.fault_every - 1) % 3] if due else ""
-            self.faults[fault] += due
+            self.faults.update([fault] if due else [])
             self.log.append(Entry(method, path, agent, parts, at, fault))
             if canned:
                 return canned.pop(0) if len(canned) > 1 else canned[0]

@@ -110,6 +110,7 @@ def test_each_reference_once_in_spite_of_all_faults(
         assert portal.faults["429"] and portal.faults["500"]
         assert {entry.user_agent for entry in portal.log} == {user_agent()}
         assert "contact: tests@example.org" in user_agent()
+        assert {str(entry.parts["languages"]) for entry in portal.log if entry.parts} == {"['en']"}
         assert any(entry.path == "/robots.txt" for entry in portal.log)
     wanted = {r["reference"] for r in few}
     got = {r.key for r in found.records}
@@ -213,8 +214,9 @@ def test_a_scan_stops_once_everything_claimed_is_seen(tmp_path: Path) -> None:
         exchange(found_page(row("1"), row("2"), total=4, size=2)),
         exchange(found_page(row("2"), row("3"), total=4, size=2), 2),
     ]
-    again = exchange(found_page(row("4"), row("3"), total=4, size=2), 1, order=1)  # and no second page
-    found = from_exchanges(tmp_path, *overlapping, again)
+    again = exchange(found_page(row("4"), row("3"), total=4, size=2), order=1)
+    not_read = exchange(found_page(row("5"), row("2"), total=4, size=2), 2, order=1)
+    found = from_exchanges(tmp_path, *overlapping, again, not_read)
     assert [raw.key for raw in found.records] == ["1", "2", "3", "4"]
     assert found.issues == ()
 
@@ -384,7 +386,7 @@ def test_an_answer_beyond_the_size_cap_is_a_listed_fault(
 def test_retry_after_is_honoured(
     few: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with StandInPortal(*portal_rows(few), page_cap=10, fault_every=2, retry_after=1) as portal:
+    with StandInPortal(*portal_rows(few), page_cap=10, fault_every=4, retry_after=1) as portal:
         live(portal, tmp_path, monkeypatch)
         log = portal.log
     waits = [after.at - entry.at for entry, after in pairwise(log) if entry.fault == "429"]
@@ -674,6 +676,8 @@ def test_all_real_records_once_with_provenance_and_replayed_byte_for_byte(
     assert len(keys) == len(set(keys))
     current = [raw for raw in found.records if raw.fields["index"] != eu_portal.LEGACY]
     assert sorted(raw.key for raw in current) == sorted(r["reference"] for r in records)
+    leftover = {raw.fields["identifier"] for raw in found.records} - {r["identifier"] for r in records}
+    assert len(found.records) == len(records) + len(leftover) > len(records)
     for raw in found.records:
         call, _ = normalise(raw, level="european", as_of=AS_OF)
         assert raw.pages[0].archive_record.startswith(archive.name + "#<urn:uuid:")

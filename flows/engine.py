@@ -1,0 +1,95 @@
+"""A Prefect server that lives as long as a run: `python -m flows.engine PORT` is its process.
+
+Prefect's own temporary server would do, but it outlives a run that is killed, and a run waits for two
+imports of the server, one after the other. Where `PREFECT_API_URL` is set, that server is used instead.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+START_SECONDS = 180  # a fresh database on a busy machine has taken half a minute
+GIVEN_SECONDS = 5  # for a server that should be there already
+
+
+class EngineError(Exception):
+    """The server cannot be used; the message says what to do instead, in one line."""
+
+
+@contextmanager
+def server(home: Path) -> Iterator[None]:
+    """Have a Prefect server with its database in `home`, and tell this process where it is.
+
+    The environment is set before Prefect is imported, which reads it then. Raises EngineError when the
+    server does not answer.
+    """
+    quiet = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_HOME": str(home.resolve()),
+        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)
+    if given := os.environ.get("PREFECT_API_URL"):
+        _wait(given, time.monotonic() + GIVEN_SECONDS, lambda: True)
+        yield
+        return
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    command = [sys.executable, "-m", "flows.engine", str(port)]
+    # its standard input is a pipe from us, so that it ends when we do, however we end
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            import prefect  # noqa: F401  (its import takes as long as the server's start)
+
+            _wait(
+                os.environ["PREFECT_API_URL"],
+                time.monotonic() + START_SECONDS,
+                lambda: process.poll() is None,
+            )
+            yield
+        finally:
+            process.kill()  # what it holds is a log of this run; the run's results are elsewhere
+            del os.environ["PREFECT_API_URL"]
+
+
+def _wait(url: str, until: float, alive: Callable[[], bool]) -> None:
+    """Return when the server at `url` is healthy; EngineError at `until` (monotonic) or once it is dead."""
+    while alive() and time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310  (the user's own server)
+                return
+        except (OSError, ValueError):
+            time.sleep(0.05)
+    raise EngineError(f"Prefect's server at {url} does not answer; run with --plain to do without it")
+
+
+def main(port: int) -> None:
+    """Serve Prefect's API on loopback until standard input ends."""
+    import uvicorn
+
+    def end_with_parent() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    factory = "prefect.server.api.server:create_app"
+    uvicorn.run(factory, factory=True, host="127.0.0.1", port=port, log_level="critical")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,99 @@
+"""A whole week on the real portal records, three times over one home: `make bench` prints it.
+
+A stand-in portal on loopback serves the 1,091 records with the portal's faults. The first run reads it
+live, the second reads it again with nothing changed, the third replays the archive of the first. Every
+run is the command a user types; what is compared is what it left in the warehouse.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from conftest import ROOT, SHARED
+from standin_portal import StandInPortal, load_records, portal_rows
+
+from warehouse.read import open_warehouse
+
+FUNDMATCH = str(Path(sys.executable).with_name("fundmatch"))
+AS_OF = "2026-08-22"  # the last day of the records
+
+
+def fundmatch(home: Path, *arguments: str, **environment: str) -> tuple[dict[str, Any], float]:
+    """The JSON document of one command, and its wall-clock seconds with the interpreter's start."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [FUNDMATCH, "--home", str(home), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert done.returncode in (0, 1), done.returncode
+    return json.loads(done.stdout), time.perf_counter() - begun
+
+
+def matches(home: Path) -> list[Any]:
+    """All matches of the latest run, to the last digit."""
+    with open_warehouse(home) as warehouse:
+        return warehouse.sql(
+            "SELECT m.* EXCLUDE (run_id) FROM core.matches AS m "
+            "WHERE run_id = (SELECT arg_max(run_id, started_at) FROM core.runs) ORDER BY profile_id, rank"
+        ).fetchall()
+
+
+def main() -> None:
+    """Run, compare, print."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        files = sorted(map(str, (ROOT / "profiles").glob("*.yml")))
+        subprocess.run([FUNDMATCH, "--home", folder, "profiles", "import", *files], check=True)
+        records = load_records(SHARED / "eu_portal" / "calls_2026.jsonl.gz")
+        with StandInPortal(*portal_rows(records)) as portal:
+            there = {
+                "FUNDMATCH_BASE_URL__EU_PORTAL": portal.url,
+                "FUNDMATCH_DOWNLOAD_DELAY": "0",
+                "FUNDMATCH_CONTACT": "bench@example.org",
+            }
+            runs = {
+                "first, live": fundmatch(home, "run", "--live", "--as-of", AS_OF, "--json", **there),
+            }
+            first = matches(home)
+            (archive,) = (home / "archive" / "eu_portal").glob("*.warc.gz")
+            runs["again, live"] = fundmatch(home, "run", "--live", "--as-of", AS_OF, "--json", **there)
+            live_again = matches(home)
+            faults = dict(portal.faults)
+        runs["replay of the first"] = fundmatch(
+            home, "run", "--replay", str(archive), "--as-of", AS_OF, "--json"
+        )
+        replayed = matches(home)
+        names = [stage["name"] for stage in runs["first, live"][0]["run"]["stages"]]
+        print(f"\n{'seconds':<20}" + "".join(f"{name:>17}" for name in names) + f"{'whole':>10}{'MiB':>8}")
+        for name, (told, seconds) in runs.items():
+            stages = {s["name"]: f"{s['seconds']:.1f} ({s['items']})" for s in told["run"]["stages"]}
+            print(
+                f"{name:<20}"
+                + "".join(f"{stages[stage]:>17}" for stage in names)
+                + f"{seconds:>10.1f}{told['run']['peak_memory_mib']:>8.0f}"
+            )
+        whole = {name: seconds for name, (_, seconds) in runs.items()}
+        for name in ("again, live", "replay of the first"):
+            print(f"{name}: {whole[name] / whole['first, live']:.3f} of the first run's time")
+        told = runs["first, live"][0]
+        print(
+            f"{told['calls']} calls, {told['open_calls']} open, {told['profiles']} profiles, "
+            f"{told['matches']} matches; faults served: {faults}"
+        )
+        same = {"live again": first == live_again, "replay": first == replayed}
+        print(f"matches the same to the last digit: {same}")
+        print(f"archive of the first run: {archive.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

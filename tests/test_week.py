@@ -1,0 +1,365 @@
+"""One week by its commands: the demo's run, the contract of the outputs, bad input, and death in mid-run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, SAMPLES
+
+from flows.cli import main
+from pipeline.schema import Call, Match
+from warehouse.read import open_warehouse
+
+PROFILES = sorted(map(str, (ROOT / "profiles").glob("*.yml")))
+ONE_PROFILE = (
+    "- {id: one, name: One, kind: sme, language: en, label: example, "
+    "description: We make sensors for robots.}"
+)
+Fundmatch = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def fundmatch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fundmatch:
+    """The command line in this process: (exit status, standard output, standard error)."""
+
+    def command(*arguments: Any) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["fundmatch", *map(str, arguments)])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return command
+
+
+def child(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The installed command, in a process of its own."""
+    program = Path(sys.executable).with_name("fundmatch")
+    return subprocess.run(
+        [str(program), *map(str, arguments)], capture_output=True, text=True, env=os.environ | environment
+    )
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A home after what `make demo` does, under Prefect, and what that printed."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    imported = child("--home", home, "profiles", "import", *PROFILES)
+    assert imported.returncode == 0, imported.stderr
+    done = child("--home", home, "run", "--replay", SAMPLES, COLUMNS="1000")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    yield home, done.stdout
+
+
+@pytest.fixture
+def home(demo: tuple[Path, str], tmp_path: Path) -> Path:
+    """A copy of the demo's home that a test may spoil."""
+    return Path(shutil.copytree(demo[0], tmp_path / "home", ignore=shutil.ignore_patterns("prefect")))
+
+
+def matches(home: Path) -> list[Any]:
+    """All matches of the latest run, to the last digit."""
+    with open_warehouse(home) as warehouse:
+        found = [m for p in warehouse.profile_records() for m in warehouse.match_records(p.id)]
+    return [match.model_dump_json() for match in found]
+
+
+def test_the_demo_shows_each_profile_three_open_calls_with_deadline_and_reason(
+    demo: tuple[Path, str],
+) -> None:
+    home, told = demo
+    with open_warehouse(home) as warehouse:
+        profiles = warehouse.profile_records()
+        open_calls = {c.call_id: c for c in warehouse.call_records(open_only=True)}
+    assert len(profiles) >= 27 and len(open_calls) >= 30
+    paragraphs = dict(p.split("\n", 1) for p in told.strip().split("\n\n") if "\n" in p)
+    for profile in profiles:
+        lines = paragraphs[f"{profile.name} ({profile.id}, {profile.label})"].splitlines()
+        assert [line.strip()[:2] for line in lines[::2]] == ["1.", "2.", "3."]
+        assert all("deadline " in line and "; " in line for line in lines[1::2])
+    assert str(home / "warehouse.duckdb") in told and "Peak memory" in told
+    assert (home / "digests" / "2026-W25" / "index.html").exists()
+
+
+def test_a_second_run_encodes_nothing_and_gives_the_same_matches(home: Path, fundmatch: Fundmatch) -> None:
+    before = matches(home)
+    status, told, _ = fundmatch("--home", home, "run", "--replay", SAMPLES, "--plain", "--json")
+    stages = {stage["name"]: stage["items"] for stage in json.loads(told)["run"]["stages"]}
+    assert status == 0 and stages["embed"] == 0
+    assert matches(home) == before
+    with open_warehouse(home) as warehouse:
+        assert warehouse.sql("SELECT max(version) FROM core.call_versions").fetchall() == [(1,)]
+        runs = warehouse.sql("SELECT len(stages), peak_memory_mib FROM core.runs").fetchall()
+    assert len(runs) == 2 and all(stages >= 6 and 100 < memory < 2048 for stages, memory in runs)
+
+
+def test_match_and_calls_give_the_contract_as_one_json_document(
+    demo: tuple[Path, str], fundmatch: Fundmatch
+) -> None:
+    status, told, _ = fundmatch("--home", demo[0], "match", "voorbeeld-robotcellen", "--top", "4", "--json")
+    found = json.loads(told)
+    assert status == 0 and [match["rank"] for match in found] == [1, 2, 3, 4]
+    assert {*found[0]} == {*Match.model_fields}
+    assert {*found[0]["eligibility"]} == {"verdict", "rules"}
+    assert {*found[0]["evidence"][0]} >= {"profile_text", "call_text", "weight"}
+    assert found[0]["reasons"] and all(0 <= m["percentile"] <= 100 for m in found)
+    status, told, _ = fundmatch("--home", demo[0], "calls", "hydrogen", "--open", "--json")
+    calls = json.loads(told)
+    assert calls and {*calls[0]} == {*Call.model_fields}
+    assert all(call["status"] == "open" and "hydrogen" in json.dumps(call).lower() for call in calls)
+
+
+def test_a_text_of_the_moment_is_matched_like_a_profile(demo: tuple[Path, str], fundmatch: Fundmatch) -> None:
+    text = "Electrolysers that follow wind power, and storage of hydrogen under pressure."
+    status, told, _ = fundmatch("--home", demo[0], "match", "--text", text, "--top", "5", "--json")
+    titles = [fundmatch("--home", demo[0], "calls", m["call_id"], "--json")[1] for m in json.loads(told)]
+    assert status == 0 and "ydrogen" in titles[0]
+
+
+def test_explain_reads_as_prose_and_quotes_both_sides(demo: tuple[Path, str], fundmatch: Fundmatch) -> None:
+    with open_warehouse(demo[0]) as warehouse:
+        best = warehouse.match_records("voorbeeld-scheepswerf")[0]
+    arguments = ("--home", demo[0], "explain", "voorbeeld-scheepswerf", best.call_id)
+    status, told, _ = fundmatch(*arguments)
+    flat = " ".join(told.split())
+    assert status == 0
+    for pair in best.evidence:
+        assert " ".join(pair.profile_text.split()) in flat and " ".join(pair.call_text.split()) in flat
+    assert "the call does not say" in flat and "no chance of winning" in flat
+    assert json.loads(fundmatch(*arguments, "--json")[1])["call_id"] == best.call_id
+
+
+@pytest.mark.parametrize("what", ["calls", "matches", "deadlines"])
+@pytest.mark.parametrize("form", ["csv", "xlsx", "parquet", "ics"])
+def test_export_writes_every_table_in_every_form(
+    demo: tuple[Path, str], fundmatch: Fundmatch, tmp_path: Path, what: str, form: str
+) -> None:
+    out = tmp_path / f"x.{form}"
+    status, told, complaint = fundmatch("--home", demo[0], "export", what, "--format", form, "--out", out)
+    if form == "ics" and what != "deadlines":
+        assert status == 2 and "ics for deadlines" in complaint
+    else:
+        assert status == 0 and int(told.split()[0]) > 0 and out.stat().st_size > 500
+
+
+def test_previews_are_written_again_the_same(home: Path, fundmatch: Fundmatch) -> None:
+    folder = home / "digests" / "2026-W25"
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    shutil.rmtree(folder)
+    status, told, _ = fundmatch("--home", home, "digest", "preview", "--week", "2026-W25")
+    assert status == 0 and str(folder) in told
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_sources_and_profiles_are_listed(demo: tuple[Path, str], fundmatch: Fundmatch) -> None:
+    (source,) = json.loads(fundmatch("--home", demo[0], "sources", "--json")[1])
+    assert source["source"] == "eu_portal" and source["state"] == "ok" and source["records"] >= 48
+    assert "eu_portal" in fundmatch("--home", demo[0], "sources")[1]
+    ids = [p["id"] for p in json.loads(fundmatch("--home", demo[0], "profiles", "list", "--json")[1])]
+    assert "5groningen" in ids and ids == sorted(ids)
+    shown = json.loads(fundmatch("--home", demo[0], "profiles", "show", "5groningen")[1])
+    assert shown["label"] == "to be confirmed"
+
+
+LIGHT = {
+    "help": ["--help"],
+    "calls": ["calls", "--open"],
+    "sources": ["sources"],
+    "match": ["match", "5groningen"],
+}
+
+
+@pytest.mark.parametrize("arguments", LIGHT.values(), ids=LIGHT.keys())
+def test_looking_things_up_imports_no_heavy_library(demo: tuple[Path, str], arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom flows.cli import app\n"
+        f"try: app(['--home', {str(demo[0])!r}, *{arguments!r}])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'prefect', 'sentence_transformers', 'scrapy', 'faiss'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "an unreadable profile file": (["profiles", "import", "{tmp}/absent.yml"], "absent.yml: cannot be read"),
+    "a profile file of another kind": (
+        ["profiles", "import", "{tmp}/p.pdf"],
+        "use .yml, .json, .csv or .xlsx",
+    ),
+    "a profile file that is no YAML": (
+        ["profiles", "import", "{tmp}/broken.yml"],
+        "broken.yml: cannot be read",
+    ),
+    "a profile without text": (["profiles", "import", "{tmp}/no-text.yml"], "description is missing"),
+    "a profile with an empty text": (["profiles", "import", "{tmp}/empty.yml"], "description is empty"),
+    "a duplicate id": (["profiles", "import", "{tmp}/twice.yml"], "the id 'one' is there twice"),
+    "an id in two files": (
+        ["profiles", "import", "{tmp}/p.yml", "{tmp}/q.yml"],
+        "q.yml: id 'one' is also in p.yml",
+    ),
+    "a wrong --as-of": (
+        ["run", "--replay", "{samples}", "--as-of", "15-06-2026"],
+        "'15-06-2026' is not a day; write it as 2026-11-24",
+    ),
+    "no origin": (["run"], "--live (the web) or --replay DIR"),
+    "two origins": (["run", "--live", "--replay", "{samples}"], "one of them"),
+    "an archive that is not there": (["run", "--replay", "{tmp}/nowhere"], "no such file or folder"),
+    "an unknown source": (["crawl", "eu_protal", "--replay", "{samples}"], "known: eu_portal"),
+    "an unknown profile": (["match", "5groningn"], "did you mean 5groningen?"),
+    "an unknown call": (["explain", "5groningen", "eu_portal:1"], "there is no call 'eu_portal:1'"),
+    "an empty text": (["match", "--text", "  "], "--text is empty"),
+    "a language we do not speak": (["match", "--text", "x", "--language", "de"], "use en or nl"),
+    "neither profile nor text": (["match"], "PROFILE_ID, or --text"),
+    "an unknown level": (["calls", "--level", "galactic"], "use national, regional"),
+    "another week": (["digest", "preview", "--week", "2026-W01"], "the last run was for 2026-W25"),
+    "an unknown model": (["match", "--text", "x", "--model", "no-such"], "no such folder"),
+    "an unknown form": (
+        ["export", "calls", "--format", "docx", "--out", "{tmp}/x"],
+        "use parquet, xlsx or csv",
+    ),
+    "a place that cannot be written": (
+        ["export", "calls", "--out", "{tmp}/p.yml/x.xlsx"],
+        "cannot be written",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_clear_line_and_status_2(
+    demo: tuple[Path, str], fundmatch: Fundmatch, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    for name, text in {
+        "p.yml": ONE_PROFILE,
+        "q.yml": ONE_PROFILE,
+        "p.pdf": "%PDF",
+        "broken.yml": "- id: [",
+        "no-text.yml": ONE_PROFILE.replace("description: We make sensors for robots.", ""),
+        "empty.yml": ONE_PROFILE.replace("We make sensors for robots.", "' '"),
+        "twice.yml": f"{ONE_PROFILE}\n{ONE_PROFILE}",
+    }.items():
+        (tmp_path / name).write_text(text)
+    before = (demo[0] / "profiles.json").read_bytes()
+    filled = [a.format(tmp=tmp_path, samples=SAMPLES) for a in arguments]
+    status, out, complaint = fundmatch("--home", demo[0], *filled)
+    assert (status, out) == (2, "") and told in complaint
+    assert len(complaint.strip().splitlines()) == 1 and "Traceback" not in complaint
+    assert (demo[0] / "profiles.json").read_bytes() == before
+
+
+NOT_YET = {
+    "calls": (["calls"], "make one with: fundmatch run"),
+    "sources": (["sources"], "make one with: fundmatch run"),
+    "run without profiles": (["run", "--replay", str(SAMPLES), "--plain"], "fundmatch profiles import FILE"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), NOT_YET.values(), ids=NOT_YET.keys())
+def test_a_home_with_nothing_in_it_says_what_to_do(
+    fundmatch: Fundmatch, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    status, _, complaint = fundmatch("--home", tmp_path / "new", *arguments)
+    assert status == 2 and told in complaint and len(complaint.strip().splitlines()) == 1
+
+
+def test_a_home_that_cannot_be_is_one_line(fundmatch: Fundmatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    status, _, complaint = fundmatch("--home", tmp_path / "file" / "x", "profiles", "import", *PROFILES)
+    assert status == 2 and "choose another with --home" in complaint and "Traceback" not in complaint
+
+
+@pytest.mark.parametrize("damage", ["empty folder", "cut page", "warehouse"])
+def test_damage_is_told_and_what_was_good_stays(
+    home: Path, fundmatch: Fundmatch, tmp_path: Path, damage: str
+) -> None:
+    archive = Path(shutil.copytree(SAMPLES, tmp_path / "archive"))
+    page = next((archive / "eu_portal").glob("search*1.json"))
+    before = matches(home)
+    arguments = ["--home", home, "run", "--plain", "--as-of", "2026-06-15", "--replay", archive]
+    if damage == "warehouse":
+        (home / "warehouse.duckdb").write_bytes(b"not a database")
+        status, _, complaint = fundmatch(*arguments)
+        assert status == 2 and "not a readable warehouse" in complaint and "Traceback" not in complaint
+        assert (home / "warehouse.duckdb").read_bytes() == b"not a database"
+        return
+    if damage == "empty folder":
+        shutil.rmtree(archive / "eu_portal")
+        (archive / "eu_portal").mkdir()
+    else:
+        page.write_text(page.read_text("utf-8")[:5000], "utf-8")
+    status, told, complaint = fundmatch(*arguments)
+    assert status == 1 and "error: eu_portal" in complaint and "Traceback" not in complaint + told
+    (source,) = json.loads(fundmatch("--home", home, "sources", "--json")[1])
+    assert source["state"] == "broken" and source["records"] >= 48
+    assert matches(home) == before  # the last good records are shown instead
+    mail = (home / "digests" / "2026-W25" / "5groningen.txt").read_text("utf-8")
+    assert "eu_portal could not be read this week; you see what it said on 15 June 2026" in mail
+
+
+def test_only_one_run_works_in_a_home(home: Path, fundmatch: Fundmatch) -> None:
+    from flows.home import Home
+
+    with Home(home).locked():
+        status, _, complaint = fundmatch("--home", home, "run", "--plain", "--replay", SAMPLES)
+    assert status == 2 and "another run is at work here" in complaint
+
+
+@pytest.mark.parametrize("moment", [0.4, 1.2, 2.0, 2.8])
+def test_a_run_killed_at_any_moment_leaves_the_published_week_and_the_next_run_is_whole(
+    home: Path, fundmatch: Fundmatch, moment: float
+) -> None:
+    before = matches(home)
+    program = Path(sys.executable).with_name("fundmatch")
+    command = [program, "--home", home, "run", "--plain", "--replay", SAMPLES]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        time.sleep(moment)
+        run.send_signal(signal.SIGKILL)
+    assert matches(home) == before
+    status, _, _ = fundmatch("--home", home, "run", "--plain", "--replay", SAMPLES)
+    assert status == 0 and matches(home) == before
+    assert not list(home.glob("*.building*")) and not list(home.glob(".stage-*"))
+
+
+def children(pid: int) -> set[int]:
+    """Processes that a process has started and that still are."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return set(map(int, listed.read_text().split())) if listed.exists() else set()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads child processes from /proc")
+def test_prefects_server_ends_with_a_run_that_is_killed(home: Path) -> None:
+    program = Path(sys.executable).with_name("fundmatch")
+    command = [program, "--home", home, "run", "--replay", SAMPLES]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        until = time.monotonic() + 60
+        while not (started := children(run.pid)) and run.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(1.5)  # past the interpreter's start, in the midst of the server's
+        run.send_signal(signal.SIGKILL)
+    assert started
+    until = time.monotonic() + 20
+    while (left := [pid for pid in started if Path(f"/proc/{pid}").exists()]) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not left
+
+
+def test_a_prefect_server_that_is_not_there_is_one_line(home: Path) -> None:
+    done = child("--home", home, "run", "--replay", SAMPLES, PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == 2
+    complaint = [line for line in done.stderr.splitlines() if line.startswith("fundmatch: ")]
+    assert len(complaint) == 1 and "--plain" in complaint[0] and "Traceback" not in done.stderr
