@@ -43,11 +43,15 @@ def fold(text: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """Words in order, folded, without stop words; a compound first whole, then its parts."""
-    found: list[str] = []
-    for word in _WORD.findall(fold(text)):
-        parts = _PART.findall(word)
-        found += [word, *parts] if len(parts) > 1 else parts
-    return [token for token in found if token not in _STOP and (len(token) > 1 or token.isdigit())]
+    words = _WORD.findall(unicodedata.normalize("NFKC", text.lower()))
+    return [token for word in words for token in _tokens_of(word)]
+
+
+@lru_cache(maxsize=MANY)
+def _tokens_of(word: str) -> tuple[str, ...]:
+    parts = _PART.findall(fold(word))
+    found = [fold(word), *parts] if len(parts) > 1 else parts
+    return tuple(token for token in found if token not in _STOP and (len(token) > 1 or token.isdigit()))
 
 
 @cache
@@ -57,8 +61,13 @@ def _stemmer(language: str) -> Stemmer.Stemmer:
 
 def stems(words: Sequence[str], language: str | None) -> list[str]:
     """Stems in a language (English where it is neither Dutch nor English); tokens with digits stay whole."""
-    stemmer = _stemmer(language if language in _ALGORITHM else "en")
-    return [word if any(map(str.isdigit, word)) else stemmer.stemWord(word) for word in words]
+    known = language if language in _ALGORITHM else "en"
+    return [_stem(word, known) for word in words]
+
+
+@lru_cache(maxsize=MANY)
+def _stem(word: str, language: str) -> str:
+    return word if any(map(str.isdigit, word)) else str(_stemmer(language).stemWord(word))
 
 
 class LexicalIndex:
@@ -134,7 +143,12 @@ def _forms(word: str) -> frozenset[str]:
 @lru_cache(maxsize=MANY)
 def _spots(text: str) -> list[re.Match[str]]:
     """Where the words of a text stand, without stop words; a compound in its parts."""
-    return [spot for spot in _PART.finditer(text) if fold(spot[0]) not in _STOP]
+    return [spot for spot in _PART.finditer(text) if not _is_stop(spot[0])]
+
+
+@lru_cache(maxsize=MANY)
+def _is_stop(word: str) -> bool:
+    return fold(word) in _STOP
 
 
 @lru_cache(maxsize=MANY)

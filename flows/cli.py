@@ -6,6 +6,7 @@ Progress and faults go to standard error; with --json one document goes to stand
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -90,6 +91,7 @@ def run(
         as_of=_day(as_of),
         model=model,
     )
+    gc.disable()  # a run's records live until its end, and so does this process
     with TerminalReporter() as reporter:
         week = WeeklyRun(request, reporter)
         (run_plainly if plain else run_under_prefect)(week)

@@ -54,7 +54,7 @@ def server(home: Path) -> Iterator[None]:
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            import prefect  # noqa: F401  (its import takes as long as the server's start)
+            import prefect.task_runners  # noqa: F401  (it can be imported while the server starts)
 
             _wait(
                 os.environ["PREFECT_API_URL"],
