@@ -9,15 +9,15 @@ help:
 	@echo "make demo   set up, then one week on the embedded sample archive, into $(HOME_DEMO)"
 	@echo "make test   set up, then every test, offline"
 	@echo "make check  ruff, mypy --strict, import-linter"
-	@echo "make bench  start-up times and the cost of a week, measured"
+	@echo "make bench  start-up times, and what a week costs on the real records where they are kept"
 	@echo "make clean  remove .venv and data/"
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "fundmatch needs Python 3.11 or newer; say which: make PYTHON=python3.11 ..." >&2; exit 2; }
-	@echo "Setting up .venv: some minutes and some 500 MB of downloads, once."
+	@echo "Setting up .venv: a minute or more and some 530 MB of downloads, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: .venv/.installed
@@ -35,7 +35,8 @@ check: .venv/.installed
 	@$(BIN)/lint-imports
 
 bench: .venv/.installed
-	@$(BIN)/python tests/benchmarks/startup.py
+	@test -e $(HOME_DEMO)/warehouse.duckdb || $(MAKE) --no-print-directory demo > /dev/null
+	@$(BIN)/python tests/benchmarks/startup.py $(HOME_DEMO)
 	@$(BIN)/python tests/benchmarks/week.py
 
 clean:

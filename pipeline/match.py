@@ -18,7 +18,7 @@ from pipeline.profiles import OwnPassage
 from pipeline.reasons import SharedTerms, pairs_of, reasons_for, telling
 from pipeline.schema import Call, Match, Profile
 
-DENSE_WEIGHT = 0.75  # of the score; the rest is lexical (docs/matching.md)
+DENSE_WEIGHT = 0.9  # of the score; the rest is lexical (docs/matching.md)
 BEST_PASSAGES = 3  # a call is judged by the profile passages that it meets best
 KEPT = 50  # matches kept a profile
 TITLE_WORDS = 40  # of a title are embedded before a passage; a longer one leaves it too little room
@@ -85,7 +85,7 @@ def rank(
     shared = telling(shared_terms)
     place = {call.call_id: i for i, call in enumerate(calls)}
     owner = np.array([place[passage.call_id] for passage in passages])
-    scores = _scores(similarity, owner, len(calls))
+    scores = mixed_scores(similarity, owner, len(calls))
     verdicts = [eligibility(profile, call, as_of) for call in calls]
     best = sorted(range(len(calls)), key=lambda i: (-scores[i], calls[i].call_id))[:KEPT]
     order = sorted(best, key=lambda i: verdicts[i].verdict == "fail")
@@ -111,16 +111,25 @@ def rank(
     return found
 
 
-def _scores(similarity: Similarity, owner: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Mean of the best passages' cosines, mixed with BM25 as a share of the profile's best."""
+def mixed_scores(
+    similarity: Similarity,
+    owner: NDArray[np.int64],
+    count: int,
+    dense_weight: float = DENSE_WEIGHT,
+    best_passages: int = BEST_PASSAGES,
+) -> NDArray[np.float64]:
+    """(count,) scores: mean of a profile's best passages' cosines, mixed with BM25 as a share of its best.
+
+    `owner` (call passages,) names the call of each passage. Rounded to six digits, each within 0 and 1.
+    """
     best = np.full((similarity.dense.shape[0], count), -1.0)
     for row, cosines in zip(best, similarity.dense, strict=True):
         np.maximum.at(row, owner, cosines)
-    top = np.sort(best, axis=0)[::-1][:BEST_PASSAGES]
+    top = np.sort(best, axis=0)[::-1][:best_passages]
     dense = np.clip(top.mean(axis=0), 0.0, 1.0)
     most = float(similarity.lexical.max(initial=0.0))
     lexical = similarity.lexical / most if most > 0 else np.zeros(count)
-    mixed: NDArray[np.float64] = np.round(DENSE_WEIGHT * dense + (1.0 - DENSE_WEIGHT) * lexical, 6)
+    mixed: NDArray[np.float64] = np.round(dense_weight * dense + (1.0 - dense_weight) * lexical, 6)
     return mixed
 
 

@@ -111,20 +111,20 @@ def test_the_better_score_comes_first_and_ties_go_by_call_id() -> None:
     matches = ranked(calls, [0.5, 0.25, 0.5, 0.75, 0.5])
     assert ids(matches) == ["e", "a", "b", "c", "f"]
     assert [match.rank for match in matches] == [1, 2, 3, 4, 5]
-    assert [match.score for match in matches] == [0.5625, 0.375, 0.375, 0.375, 0.1875]
+    assert [match.score for match in matches] == [0.675, 0.45, 0.45, 0.45, 0.225]
 
 
 @pytest.mark.parametrize(
     ("dense", "lexical", "score"),
     [
-        ([[0.5]], 0.0, 0.375),  # three quarters dense
-        ([[0.5]], 3.0, 0.375 + 0.25),  # the profile's best lexical score counts as one
-        ([[0.5]], 1.5, 0.375 + 0.125),
+        ([[0.5]], 0.0, 0.45),  # nine tenths dense
+        ([[0.5]], 3.0, 0.45 + 0.1),  # the profile's best lexical score counts as one
+        ([[0.5]], 1.5, 0.45 + 0.05),
         ([[-0.4]], 0.0, 0.0),  # an opposite meaning is no less than none
-        ([[0.8], [0.6], [0.4], [0.2]], 0.0, 0.45),  # the three best passages of the profile
-        ([[0.8, 0.1], [0.1, 0.6]], 0.0, 0.525),  # each meets its best passage of the call
-        ([[1 / 3]], 0.0, 0.25),
-        ([[2 / 3], [0.0], [0.0]], 1.0, 0.25),  # 1/6 and 1/12
+        ([[0.8], [0.6], [0.4], [0.2]], 0.0, 0.54),  # the three best passages of the profile
+        ([[0.8, 0.1], [0.1, 0.6]], 0.0, 0.63),  # each meets its best passage of the call
+        ([[1 / 3]], 0.0, 0.3),
+        ([[2 / 3], [0.0], [0.0]], 1.0, 0.233333),  # 1/5 and 1/30
     ],
 )
 def test_a_score_is_the_best_passages_and_the_words_together(
