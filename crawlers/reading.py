@@ -75,10 +75,18 @@ def _visible_text(soup: BeautifulSoup) -> str:
     return "".join(parts)
 
 
+_HALF = re.compile(
+    r"\\u[dD][89a-fA-F]|[\ud800-\udfff]"
+)  # where half a character may be; most pages have none
+
+
 def parse_json(text: str | bytes) -> Any:
     """A JSON value that can be stored: half characters, which no file can hold, read "?". Or ValueError."""
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
     try:
-        return _storable(json.loads(text))
+        value = json.loads(text)
+        return _storable(value) if _HALF.search(text) else value
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

@@ -98,7 +98,7 @@ class Encoder:
         return _pack(pieces, room)
 
     def _counts(self, texts: list[str]) -> list[int]:
-        encoded = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [len(encoding.ids) for encoding in encoded]
 
     def encode(

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import sys
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,21 +81,25 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Crawl, match, publish the warehouse and write digest previews: the whole week."""
-    from flows.terminal import TerminalReporter, print_week
-    from flows.weekly import Request, WeeklyRun, run_plainly, run_under_prefect
+    from flows.engine import server
+    from flows.home import Home
 
     _one_origin(replay, live)
-    request = Request(
-        home=_State.home,
-        replay=replay,
-        sources=_known_sources(sources.split(",") if sources else []),
-        as_of=_day(as_of),
-        model=model,
-    )
+    day = _day(as_of)
+    Home(_State.home).create()
     gc.disable()  # a run's records live until its end, and so does this process
-    with TerminalReporter() as reporter:
-        week = WeeklyRun(request, reporter)
-        (run_plainly if plain else run_under_prefect)(week)
+    # the server starts while libraries, profiles and model are being read
+    with nullcontext() if plain else server(Home(_State.home).prefect) as ready:
+        from flows.terminal import TerminalReporter, print_week
+        from flows.weekly import Request, WeeklyRun, run_plainly, run_under_prefect
+
+        known = _known_sources(sources.split(",") if sources else [])
+        request = Request(home=_State.home, replay=replay, sources=known, as_of=day, model=model)
+        with TerminalReporter() as reporter:
+            week = WeeklyRun(request, reporter)
+            if ready:
+                ready()
+            (run_under_prefect if ready else run_plainly)(week)
     if as_json:
         _print_json(_week_document(week))
     else:

@@ -26,11 +26,11 @@ class EngineError(Exception):
 
 
 @contextmanager
-def server(home: Path) -> Iterator[None]:
-    """Have a Prefect server with its database in `home`, and tell this process where it is.
+def server(home: Path) -> Iterator[Callable[[], None]]:
+    """Start a Prefect server with its database in `home`, and tell this process where it is.
 
-    The environment is set before Prefect is imported, which reads it then. Raises EngineError when the
-    server does not answer.
+    Yields a function that imports Prefect, which reads the environment set here, and returns when the
+    server answers, so that other things can be done until then. It raises EngineError without an answer.
     """
     quiet = {
         "DO_NOT_TRACK": "1",
@@ -42,33 +42,29 @@ def server(home: Path) -> Iterator[None]:
     for name, value in quiet.items():
         os.environ.setdefault(name, value)
     if given := os.environ.get("PREFECT_API_URL"):
-        _wait(given, time.monotonic() + GIVEN_SECONDS, lambda: True)
-        yield
+        yield lambda: _wait(given, GIVEN_SECONDS, lambda: True)
         return
     with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "flows.engine", str(port)]
+        port = str(probe.getsockname()[1])
+    url = f"http://127.0.0.1:{port}/api"
+    os.environ["PREFECT_API_URL"] = url
+    command = [sys.executable, "-m", "flows.engine", port]
     # its standard input is a pipe from us, so that it ends when we do, however we end
     with subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            import prefect.task_runners  # noqa: F401  (it can be imported while the server starts)
-
-            _wait(
-                os.environ["PREFECT_API_URL"],
-                time.monotonic() + START_SECONDS,
-                lambda: process.poll() is None,
-            )
-            yield
+            yield lambda: _wait(url, START_SECONDS, lambda: process.poll() is None)
         finally:
             process.kill()  # what it holds is a log of this run; the run's results are elsewhere
             del os.environ["PREFECT_API_URL"]
 
 
-def _wait(url: str, until: float, alive: Callable[[], bool]) -> None:
-    """Return when the server at `url` is healthy; EngineError at `until` (monotonic) or once it is dead."""
+def _wait(url: str, seconds: float, alive: Callable[[], bool]) -> None:
+    """Return when the server at `url` is healthy; EngineError after `seconds` or once it is dead."""
+    import prefect.task_runners  # noqa: F401
+
+    until = time.monotonic() + seconds
     while alive() and time.monotonic() < until:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310  (the user's own server)

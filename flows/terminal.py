@@ -161,7 +161,7 @@ def print_calls(calls: Sequence[Call]) -> None:
     """Calls, one a line, then how many there are."""
     rows = [(c.identifier or c.call_id, c.status, _days(c), c.title) for c in calls]
     print_table(("call", "status", "deadlines", "title"), rows)
-    Console(stderr=True).print(f"{len(calls)} calls", highlight=False)
+    Console(stderr=True).print(f"{len(calls)} {'call' if len(calls) == 1 else 'calls'}", highlight=False)
 
 
 def _days(call: Call) -> str:

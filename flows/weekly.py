@@ -23,7 +23,6 @@ from typing import Literal, Protocol
 from crawlers.source import Crawl, CrawlError, crawl, source_class, source_names
 from flows.corpus import corpus, encoder_for, passage_keys, passages_of_calls
 from flows.digest import write_previews
-from flows.engine import server
 from flows.home import Home
 from pipeline.expect import faults
 from pipeline.normalise import normalise
@@ -304,25 +303,25 @@ def run_plainly(run: WeeklyRun) -> None:
 
 
 def run_under_prefect(run: WeeklyRun) -> None:
-    """The same steps as a Prefect flow, sources side by side. Raises EngineError without a server."""
-    with run.home.locked(), server(run.home.prefect):
-        from prefect import flow, task
-        from prefect.task_runners import ThreadPoolTaskRunner
+    """The same steps as a Prefect flow, sources side by side, on the server that `engine.server` has."""
+    from prefect import flow, task
+    from prefect.task_runners import ThreadPoolTaskRunner
 
-        @flow(
-            name="weekly",
-            task_runner=ThreadPoolTaskRunner(max_workers=SOURCES_AT_ONCE),  # type: ignore[arg-type]
-            validate_parameters=False,
-            persist_result=False,
-        )
-        async def weekly() -> None:  # an asynchronous flow costs a second less
-            crawls = [
-                task(name=f"crawl {source}", persist_result=False)(run.crawl).submit(source)
-                for source in run.sources
-            ]
-            for crawled in crawls:
-                crawled.result()
-            for step in run.steps():
-                task(name=step.__name__, persist_result=False)(step)()
+    @flow(
+        name="weekly",
+        task_runner=ThreadPoolTaskRunner(max_workers=SOURCES_AT_ONCE),  # type: ignore[arg-type]
+        validate_parameters=False,
+        persist_result=False,
+    )
+    async def weekly() -> None:  # an asynchronous flow costs a second less
+        crawls = [
+            task(name=f"crawl {source}", persist_result=False)(run.crawl).submit(source)
+            for source in run.sources
+        ]
+        for crawled in crawls:
+            crawled.result()
+        for step in run.steps():
+            task(name=step.__name__, persist_result=False)(step)()
 
+    with run.home.locked():
         asyncio.run(weekly())
