@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
-from pipeline.normalise import entry_deadlines, next_deadline, on, sentences
+from pipeline.clauses import sentences
+from pipeline.normalise import entry_deadlines, next_deadline, on
 from pipeline.schema import Call, Eligibility, Profile, Rule, Verdict
 
 _HUB = r"(?:European\s+Digital\s+Innovation\s+Hubs?|E-?DIHs?)\b"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.normalise import sentences
+from pipeline.clauses import sentences
 from pipeline.profiles import OwnPassage
 from pipeline.schema import Call, Evidence, Match, Profile
 

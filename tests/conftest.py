@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from pipeline.schema import Call, Consortium, Deadline
 
 if TYPE_CHECKING:
     from embeddings.encode import Encoder
@@ -14,6 +17,36 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "crawlers" / "samples"
 SHARED = Path(os.environ.get("FUNDMATCH_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+def a_call(**more: Any) -> Call:
+    """An open call of which little is stated, but for `more`."""
+    base: dict[str, Any] = {
+        "call_id": "eu_portal:1",
+        "source": "eu_portal",
+        "level": "european",
+        "programme": "Horizon Europe",
+        "title": "Call 1",
+        "url": "https://example.org/1",
+        "status": "open",
+        "opens_on": None,
+        "deadlines": (Deadline(at=date(2026, 9, 1), printed="2026-09-01T00:00", kind="single"),),
+        "budget_total_eur": None,
+        "grant_max_eur": None,
+        "grant_min_eur": None,
+        "funding_rate": None,
+        "trl_min": None,
+        "trl_max": None,
+        "applicants": (),
+        "regions": (),
+        "consortium": Consortium(),
+        "language": "en",
+        "fetched_at": datetime(2026, 6, 15, 5, tzinfo=UTC),
+        "page_sha256": "a" * 64,
+        "archive_record": "w.warc.gz#1",
+        "printed": {},
+    }
+    return Call(**base | more)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from conftest import a_call
 
 from pipeline import digest
 from pipeline.digest import Mail, compose, contents
 from pipeline.schema import (
     Call,
-    Consortium,
     Deadline,
     Eligibility,
     Evidence,
@@ -28,32 +28,7 @@ SEEN = datetime(2026, 6, 15, 5, tzinfo=UTC)
 
 
 def call(**more: Any) -> Call:
-    base: dict[str, Any] = {
-        "call_id": "eu_portal:1",
-        "source": "eu_portal",
-        "level": "european",
-        "programme": "Horizon Europe",
-        "title": "Better sensors",
-        "url": "https://example.org/1",
-        "status": "open",
-        "opens_on": None,
-        "deadlines": (deadline(date(2026, 9, 15)),),
-        "budget_total_eur": None,
-        "grant_max_eur": None,
-        "grant_min_eur": None,
-        "funding_rate": None,
-        "trl_min": None,
-        "trl_max": None,
-        "applicants": (),
-        "regions": (),
-        "consortium": Consortium(),
-        "language": "en",
-        "fetched_at": SEEN,
-        "page_sha256": "a" * 64,
-        "archive_record": "w#1",
-        "printed": {},
-    }
-    return Call(**base | more)
+    return a_call(**{"title": "Better sensors", "deadlines": (deadline(date(2026, 9, 15)),)} | more)
 
 
 def deadline(at: Any, kind: Any = "single") -> Deadline:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SHARED
+from conftest import SHARED, a_call
 
 from embeddings.encode import Encoder
 from embeddings.index import build_index, open_index
 from embeddings.lexical import LexicalIndex
+from pipeline.clauses import sentences
 from pipeline.eligibility import eligibility, only_for_hubs, overall
 from pipeline.expect import Expect, faults
 from pipeline.match import KEPT, Passage, Similarity, call_passages, lexical_text, rank
-from pipeline.normalise import sentences
 from pipeline.profiles import OwnPassage, passages_of
-from pipeline.schema import Call, Consortium, Deadline, DeadlineKind, Match, Profile, Section, Verdict
+from pipeline.schema import Call, Deadline, DeadlineKind, Match, Profile, Section, Verdict
 
 AS_OF = date(2026, 6, 15)
 OPEN = (Deadline(at=date(2026, 9, 1), printed="2026-09-01T00:00", kind="single"),)
@@ -27,33 +27,9 @@ HUBS_ONLY = "Only designated European Digital Innovation Hubs may apply."
 
 def call(key: str = "1", *texts: str, **more: Any) -> Call:
     """An open call with a section a text."""
-    base: dict[str, Any] = {
-        "call_id": f"s:{key}",
-        "source": "s",
-        "level": "european",
-        "programme": None,
-        "title": f"Call {key}",
-        "url": "https://example.org/1",
-        "status": "open",
-        "opens_on": None,
-        "deadlines": OPEN,
-        "budget_total_eur": None,
-        "grant_max_eur": None,
-        "grant_min_eur": None,
-        "funding_rate": None,
-        "trl_min": None,
-        "trl_max": None,
-        "applicants": (),
-        "regions": (),
-        "consortium": Consortium(),
-        "language": "en",
-        "sections": tuple(Section(heading=f"Part {n}", text=text) for n, text in enumerate(texts, start=1)),
-        "fetched_at": datetime(2026, 6, 15, tzinfo=UTC),
-        "page_sha256": "a" * 64,
-        "archive_record": "w#1",
-        "printed": {},
-    }
-    return Call(**base | more)
+    sections = tuple(Section(heading=f"Part {n}", text=text) for n, text in enumerate(texts, start=1))
+    own = {"call_id": f"s:{key}", "title": f"Call {key}", "programme": None, "sections": sections}
+    return a_call(**own | more)
 
 
 def profile(**more: Any) -> Profile:

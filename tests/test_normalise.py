@@ -7,17 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.clauses import consortium, funding_rate, readiness
 from pipeline.normalise import (
     budget,
-    consortium,
     day,
     deadlines,
     entry_deadlines,
     euros,
-    funding_rate,
     next_deadline,
     normalise,
-    readiness,
     status,
     vocabulary,
 )

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import ROOT
+from conftest import ROOT, a_call
 
 from pipeline.schema import (
     Call,
@@ -43,32 +43,8 @@ SEEN = datetime(2026, 6, 15, 5, tzinfo=UTC)
 
 
 def call(key: str = "1", **more: Any) -> Call:
-    base: dict[str, Any] = {
-        "call_id": f"eu_portal:{key}",
-        "source": "eu_portal",
-        "level": "european",
-        "programme": "Horizon Europe",
-        "title": f"Call {key}",
-        "url": "https://example.org/1",
-        "status": "open",
-        "opens_on": date(2026, 1, 1),
-        "deadlines": (Deadline(at=date(2026, 9, 1), printed="2026-09-01T00:00", kind="single"),),
-        "budget_total_eur": None,
-        "grant_max_eur": None,
-        "grant_min_eur": None,
-        "funding_rate": None,
-        "trl_min": None,
-        "trl_max": None,
-        "applicants": (),
-        "regions": (),
-        "consortium": Consortium(),
-        "language": "en",
-        "fetched_at": SEEN,
-        "page_sha256": "a" * 64,
-        "archive_record": "w.warc.gz#1",
-        "printed": {"title": f"Call {key}"},
-    }
-    return Call(**base | more)
+    own = {"call_id": f"eu_portal:{key}", "title": f"Call {key}", "opens_on": date(2026, 1, 1)}
+    return a_call(**own | {"printed": {"title": f"Call {key}"}} | more)
 
 
 def hostile() -> Call:
