@@ -189,8 +189,9 @@ def print_explanation(profile: Profile, call: Call, match: Match) -> None:
     """One match in full: reasons, the sentences that meet, every rule with its clause."""
     console = Console()
     console.print(f"[bold]{safe(call.title)}[/bold] for [bold]{safe(profile.name)}[/bold]")
+    standing = f"above {int(match.percentile)} %" if match.percentile < 100 else "the best"
     console.print(
-        f"rank {match.rank}, score {match.score:.3f}, above {match.percentile:.0f} % of the open calls, "
+        f"rank {match.rank}, score {match.score:.3f}, {standing} of the open calls, "
         f"confidence {match.confidence} (a score ranks; it is no chance of winning)\n{safe(call.url)}\n",
         highlight=False,
     )
