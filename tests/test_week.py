@@ -312,6 +312,32 @@ def test_damage_is_told_and_what_was_good_stays(
     assert "eu_portal could not be read this week; you see what it said on 15 June 2026" in mail
 
 
+def test_a_damaged_record_is_a_listed_fault_and_the_others_are_read(
+    home: Path, fundmatch: Fundmatch, tmp_path: Path
+) -> None:
+    archive = Path(shutil.copytree(SAMPLES, tmp_path / "archive"))
+    (archive / "eu_portal" / "zz-broken.json").write_text('{"request": {"met')
+    before = matches(home)
+    status, told, complaint = fundmatch("--home", home, "run", "--plain", "--replay", archive)
+    assert status == 1 and "zz-broken.json: not a recorded exchange" in complaint
+    assert matches(home) == before and "Traceback" not in complaint + told
+    with open_warehouse(home) as warehouse:
+        faults = warehouse.sql("SELECT code FROM core.issues WHERE severity = 'error'").fetchall()
+    assert faults == [("archive_damaged",)]
+
+
+def test_crawl_shows_the_records_as_printed_and_matches_nothing(tmp_path: Path, fundmatch: Fundmatch) -> None:
+    arguments = ("--home", tmp_path / "new", "crawl", "eu_portal", "--replay", SAMPLES)
+    status, told, _ = fundmatch(*arguments, "--json")
+    found = json.loads(told)
+    assert status == 0 and len(found["records"]) >= 48
+    assert all(record["pages"][0]["archive_record"] for record in found["records"])
+    assert {issue["severity"] for issue in found["issues"]} == {"info"}
+    status, told, _ = fundmatch(*arguments)
+    assert status == 0 and f"eu_portal: {len(found['records'])} records in " in told
+    assert not (tmp_path / "new" / "warehouse.duckdb").exists()
+
+
 def test_only_one_run_works_in_a_home(home: Path, fundmatch: Fundmatch) -> None:
     from flows.home import Home
 
