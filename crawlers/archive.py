@@ -61,9 +61,6 @@ class Archive:
     damage: list[str] = field(default_factory=list)
     base_url: str | None = None  # where the crawl went, if not to the real site
 
-    def newest(self) -> datetime | None:
-        return max((s.fetched_at for found in self.responses.values() for s in found), default=None)
-
 
 def multipart(parts: dict[str, Any]) -> tuple[bytes, str]:
     """Body and content type of a form whose every part is a JSON file, with a fixed boundary.
