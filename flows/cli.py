@@ -397,13 +397,12 @@ def main() -> None:
         print("fundmatch: stopped", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        known = type(error).__module__.split(".")[0] in OURS or isinstance(
-            error, FileNotFoundError | KeyError
-        )
-        if not known or os.environ.get("FUNDMATCH_TRACEBACK"):
+        ours = (
+            type(error).__module__.split(".")[0] in OURS
+        )  # any other is a fault of the program: show it whole
+        if not ours or os.environ.get("FUNDMATCH_TRACEBACK"):
             raise
-        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        for line in text.splitlines():
+        for line in str(error).splitlines():
             print(f"fundmatch: {line}", file=sys.stderr)
         sys.exit(2)
 

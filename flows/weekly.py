@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -31,6 +32,10 @@ from pipeline.schema import Call, Issue, Match, RawCall, Run, SourceHealth, Stag
 
 SOURCES_AT_ONCE = 4  # each is a child process of its own
 State = Literal["ok", "kept", "broken"]
+
+
+class WeekError(Exception):
+    """The week cannot be made from what was read; the message says what to do, in one line."""
 
 
 class Reporter(Protocol):
@@ -128,13 +133,21 @@ class WeeklyRun:
     def _crawled(self) -> Path:
         return self.home.crawls / self.run_id
 
-    @property
+    @cached_property
     def as_of(self) -> date:
-        """The run's day: as asked, or a replayed archive's newest page, or today."""
-        if self.request.as_of:
-            return self.request.as_of
+        """The run's day: as asked, or a replayed archive's newest page, or today; known once all is crawled.
+
+        Raises WeekError where a replay read nothing, since its day would be a guess.
+        """
+        if self.request.as_of or not self.request.replay:
+            return self.request.as_of or self.started_at.date()
         pages = [p.fetched_at for c in self.crawls.values() for r in c.records for p in r.pages]
-        return max(pages).date() if self.request.replay and pages else self.started_at.date()
+        if not pages:
+            told = "; ".join(self.failed.values()) or "no record is readable"
+            raise WeekError(
+                f"{self.request.replay}: nothing to take the day from ({told}); give it with --as-of"
+            )
+        return max(pages).date()
 
     def normalise(self) -> None:
         """Type all records; a source that is broken, or not asked for, keeps its last good ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -40,6 +41,8 @@ def fundmatch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)
+        finally:
+            gc.enable()  # a run switches it off for its process
         told = capsys.readouterr()
         return status, told.out, told.err
 
@@ -310,6 +313,27 @@ def test_damage_is_told_and_what_was_good_stays(
     assert matches(home) == before  # the last good records are shown instead
     mail = (home / "digests" / "2026-W25" / "5groningen.txt").read_text("utf-8")
     assert "eu_portal could not be read this week; you see what it said on 15 June 2026" in mail
+
+
+def test_a_replay_of_nothing_asks_for_its_day_instead_of_taking_today(
+    home: Path, fundmatch: Fundmatch, tmp_path: Path
+) -> None:
+    (tmp_path / "archive" / "eu_portal").mkdir(parents=True)
+    before = (home / "warehouse.duckdb").read_bytes()
+    status, _, complaint = fundmatch("--home", home, "run", "--plain", "--replay", tmp_path / "archive")
+    assert status == 2 and complaint.splitlines()[-1].endswith("give it with --as-of")
+    assert (home / "warehouse.duckdb").read_bytes() == before
+
+
+def test_a_fault_of_the_program_is_not_dressed_up_as_bad_input(
+    demo: tuple[Path, str], fundmatch: Fundmatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("warehouse.read.Warehouse.health", broken)
+    with pytest.raises(KeyError, match="a bug"):
+        fundmatch("--home", demo[0], "sources")
 
 
 def test_a_damaged_record_is_a_listed_fault_and_the_others_are_read(

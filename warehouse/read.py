@@ -23,6 +23,17 @@ class WarehouseUnreadable(Exception):
     """The published file cannot be opened; one line that says what to do."""
 
 
+class NoWarehouse(FileNotFoundError):
+    """Nothing was published yet; one line that says what to do."""
+
+
+class UnknownCall(KeyError):
+    """No call, or several, go by that name; one line with near misses."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class Warehouse:
     """A read-only connection with few methods. Relations offer `.df()`, `.pl()`, `.arrow()`, `.show()`."""
 
@@ -105,7 +116,7 @@ class Warehouse:
         return [_record(Call, row) for row in _dicts(self.calls(query, open_only=open_only, level=level))]
 
     def call(self, call_id: str) -> Call:
-        """One call by its id or its identifier. Raises KeyError, naming near misses."""
+        """One call by its id or its identifier. Raises UnknownCall, naming near misses."""
         found = _dicts(
             self.sql("SELECT * FROM core.calls WHERE call_id = ? OR identifier = ?", [call_id, call_id])
         )
@@ -114,13 +125,13 @@ class Warehouse:
             return _record(Call, exact[0])
         if exact:
             ids = ", ".join(sorted(str(row["call_id"]) for row in exact)[:5])
-            raise KeyError(f"{call_id!r} is the identifier of several calls; give one of {ids}")
+            raise UnknownCall(f"{call_id!r} is the identifier of several calls; give one of {ids}")
         known = [
             name for row in self.sql("SELECT call_id, identifier FROM core.calls").fetchall() for name in row
         ]
         near = get_close_matches(call_id, [name for name in known if name], n=3, cutoff=0.5)
         hint = f"; did you mean {', '.join(near)}?" if near else "; see: fundmatch calls"
-        raise KeyError(f"there is no call {call_id!r}{hint}")
+        raise UnknownCall(f"there is no call {call_id!r}{hint}")
 
     def match_records(self, profile_id: str) -> list[Match]:
         """A profile's matches in the latest run, best first."""
@@ -153,12 +164,12 @@ class Warehouse:
 def open_warehouse(path: Path | str) -> Warehouse:
     """Open the published warehouse: its file, or the home folder it lies in.
 
-    Raises FileNotFoundError when there is none yet, and WarehouseUnreadable when the file is damaged.
+    Raises NoWarehouse when there is none yet, and WarehouseUnreadable when the file is damaged.
     """
     file = Path(path)
     file = file / "warehouse.duckdb" if file.is_dir() else file
     if not file.exists():
-        raise FileNotFoundError(f"{file}: there is no warehouse yet; make one with: fundmatch run")
+        raise NoWarehouse(f"{file}: there is no warehouse yet; make one with: fundmatch run")
     # an own instance: DuckDB would hand out the one this process has open, and with it last week's file
     connection = duckdb.connect(":memory:")
     quoted = str(file).replace("'", "''")
