@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 import time
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,16 @@ from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 
 from crawlers.archive import ArchiveError, locate, read_archive
-from crawlers.settings import SettingsError, base_url_override, live_settings, replay_settings
-from crawlers.source import Crawl, CrawlError, Source, source_class, write_crawl
-from pipeline.schema import Issue, RawCall
+from crawlers.crawl import Crawl, CrawlError, write_crawl
+from crawlers.settings import (
+    SettingsError,
+    base_url_override,
+    live_settings,
+    offline_settings,
+    replay_settings,
+)
+from crawlers.source import Source, source_class
+from pipeline.schema import Issue, Organisation, RawCall
 
 PROGRESS_EVERY_SECONDS = 0.3
 
@@ -25,6 +33,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.records: dict[str, RawCall] = {}
+        self.organisations: dict[str, Organisation] = {}
         self.issues: list[Issue] = []
         self._told = 0.0
 
@@ -32,17 +41,19 @@ class Collector:
         """Take an item; the first of a key stays."""
         if isinstance(item, Issue):
             self.issues.append(item)
-        elif item.key in self.records:
-            self.issues.append(spider.issue("warning", "duplicate_key", "the key came twice", item.key))
-        else:
-            self.records[item.key] = item
+            return
+        kept: dict[str, Any] = self.organisations if isinstance(item, Organisation) else self.records
+        key = item.org_id if isinstance(item, Organisation) else item.key
+        if key in kept:
+            self.issues.append(spider.issue("warning", "duplicate_key", "the key came twice", key))
+        kept.setdefault(key, item)
         if time.monotonic() - self._told > PROGRESS_EVERY_SECONDS:
             self.tell(spider)
 
     def tell(self, spider: Source) -> None:
         """One progress line for the parent."""
         self._told = time.monotonic()
-        print(f"progress {len(self.records)} {spider.total or '-'}", flush=True)
+        print(f"progress {len(self.records) + len(self.organisations)} {spider.total or '-'}", flush=True)
 
     def spider_error(self, failure: Any, spider: Source) -> None:
         """An exception inside the spider is a fault of the source, not silence."""
@@ -63,28 +74,34 @@ def main() -> int:
     logging.disable(logging.CRITICAL)  # faults travel as issues; the library's log would be noise
     try:
         spider = source_class(args.source)
-        if args.replay:
+        base_url, day = None, date.fromisoformat(args.as_of) if args.as_of else None
+        if spider.offline:
+            settings = offline_settings()
+        elif args.replay:
             path = locate(args.replay, args.source, args.as_of)
-            base_url = read_archive(path).base_url
+            base_url, day = read_archive(path).base_url, read_archive(path).day
             settings = replay_settings(path)
         else:
             base_url = base_url_override(args.source)
-            settings = live_settings(args.archive, base_url or "")
-        write_crawl(run(spider, settings, base_url), args.out)
+            day = day or datetime.now(UTC).date()
+            settings = live_settings(args.archive, base_url or "", day.isoformat(), spider.largest_page)
+        write_crawl(run(spider, settings, base_url, day), args.out)
     except (ArchiveError, CrawlError, SettingsError, OSError) as error:
         print(f"{error}", file=sys.stderr)
         return 2
     return 0
 
 
-def run(spider: type[Source], settings: dict[str, Any], base_url: str | None) -> Crawl:
+def run(
+    spider: type[Source], settings: dict[str, Any], base_url: str | None, day: date | None = None
+) -> Crawl:
     """Run a spider to its end in this process, which can do so only once. Raises CrawlError."""
     process = AsyncCrawlerProcess(settings)
     crawler = process.create_crawler(spider)
     collector = Collector()
     crawler.signals.connect(collector.item_scraped, signal=signals.item_scraped)
     crawler.signals.connect(collector.spider_error, signal=signals.spider_error)
-    crawling = process.crawl(crawler, base_url=base_url)
+    crawling = process.crawl(crawler, base_url=base_url, day=day)
     process.start()
     source = crawler.spider
     if not isinstance(source, Source) or (crawling.done() and crawling.exception()):
@@ -93,7 +110,8 @@ def run(spider: type[Source], settings: dict[str, Any], base_url: str | None) ->
     damage = [source.issue("error", "archive_damaged", line) for line in source.archive_damage]
     issues = sorted([*collector.issues, *damage], key=lambda i: (i.severity, i.code, i.key or "", i.detail))
     records = tuple(record for _, record in sorted(collector.records.items()))
-    return Crawl(spider.name, records, tuple(issues))
+    organisations = tuple(found for _, found in sorted(collector.organisations.items()))
+    return Crawl(spider.name, records, tuple(issues), organisations)
 
 
 if __name__ == "__main__":

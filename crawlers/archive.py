@@ -13,7 +13,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -60,6 +60,13 @@ class Archive:
     responses: dict[bytes, list[Stored]] = field(default_factory=lambda: defaultdict(list))
     damage: list[str] = field(default_factory=list)
     base_url: str | None = None  # where the crawl went, if not to the real site
+    stated_day: date | None = None  # the crawl's today, where the archive says so
+
+    @property
+    def day(self) -> date | None:
+        """The crawl's today: as stated, or the day of the newest response; None in an empty archive."""
+        fetched = [s.fetched_at for found in self.responses.values() for s in found]
+        return self.stated_day or max(fetched).date() if fetched else self.stated_day
 
 
 def multipart(parts: dict[str, Any]) -> tuple[bytes, str]:
@@ -75,6 +82,11 @@ def multipart(parts: dict[str, Any]) -> tuple[bytes, str]:
             f"Content-Type: application/json\r\n\r\n{json.dumps(value, ensure_ascii=False)}\r\n"
         )
     return ("".join(lines) + f"--{boundary}--\r\n").encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def json_body(value: Any) -> bytes:
+    """A JSON request body in one spelling, so that the same question is the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def locate(path: Path, source: str, as_of: str | None = None) -> Path:
@@ -115,6 +127,8 @@ def _index_exchange(file: Path, archive: Archive) -> None:
         body, headers = b"", {}
         if "parts" in asked:
             body, headers["Content-Type"] = multipart(asked["parts"])
+        elif "body" in asked:
+            body = json_body(asked["body"])
         request = Request(asked["url"], method=asked["method"], body=body, headers=headers)
         fetched_at = datetime.fromisoformat(exchange["fetched_at"])
         stored = Stored(int(answer["status"]), fetched_at, file.name, file, None)
@@ -143,6 +157,7 @@ def _index_record(
     if record.rec_type == "warcinfo":
         info = dict(line.split(": ", 1) for line in content.decode().splitlines() if ": " in line)
         archive.base_url = info.get("fundmatch-base-url")
+        archive.stated_day = date.fromisoformat(info["fundmatch-day"]) if "fundmatch-day" in info else None
     elif record.rec_type == "response":
         identity = headers.get_header("WARC-Record-ID")
         fetched_at = datetime.fromisoformat(headers.get_header("WARC-Date"))
@@ -248,7 +263,7 @@ class ArchiveStorage:
     def __init__(self, settings: BaseSettings) -> None:
         """Raises OSError here, before anything is fetched, where the archive cannot be made."""
         self.path = Path(settings["FUNDMATCH_ARCHIVE"])
-        self.base_url = settings["FUNDMATCH_BASE_URL"]
+        self.base_url, self.day = settings["FUNDMATCH_BASE_URL"], settings["FUNDMATCH_DAY"]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             raise FileExistsError(f"{self.path} exists already")
@@ -257,8 +272,8 @@ class ArchiveStorage:
     def open_spider(self, spider: Spider) -> None:
         self._writer = WARCWriter(self._stream, gzip=True, warc_version="1.1")
         info = {"software": "fundmatch", "format": "WARC File Format 1.1", "fundmatch-source": spider.name}
-        if self.base_url:
-            info["fundmatch-base-url"] = self.base_url
+        info |= {"fundmatch-base-url": self.base_url} if self.base_url else {}
+        info |= {"fundmatch-day": self.day} if self.day else {}
         self._writer.write_record(self._writer.create_warcinfo_record(self.path.name, info))
 
     def close_spider(self, spider: Spider) -> None:

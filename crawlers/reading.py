@@ -1,4 +1,8 @@
-"""Pure readers of what sites print: HTML to text, headed sections, JSON inside strings, strict fields."""
+"""Pure readers of what sites print: HTML to text, headed sections, JSON inside strings, strict fields.
+
+A selector that must find one element and finds none or several raises `Unreadable`: a layout that changed
+is a fault to be told, not an empty record.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urldefrag, urljoin
 
 from bs4 import BeautifulSoup, Tag
 from bs4.element import Comment, NavigableString
+from bs4.filter import SoupStrainer
 
 _BLOCKS = frozenset(
     "address article aside blockquote div dl dd dt fieldset figure footer form h1 h2 h3 h4 h5 h6 header hr "
@@ -22,6 +28,23 @@ _HEADINGS = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _MARK = "\ue000"  # private use: cannot stand in a page after cleaning, so it parts sections safely
+
+
+class Unreadable(ValueError):
+    """A page is not laid out as its reader knows it; the message says what is missing, in one line."""
+
+
+def parsed(html: str, only: str | None = None) -> BeautifulSoup:
+    """A page as a tree; with `only`, just the elements of that name, which is much quicker."""
+    return BeautifulSoup(html.replace(_MARK, ""), "lxml", parse_only=SoupStrainer(only) if only else None)
+
+
+def one(node: Tag, selector: str) -> Tag:
+    """The one element that a CSS selector must find. Raises Unreadable where it finds none or several."""
+    found = node.select(selector, limit=2)
+    if len(found) != 1:
+        raise Unreadable(f"{'no' if not found else 'more than one'} element {selector!r}")
+    return found[0]
 
 
 def clean(text: str) -> str:
@@ -53,13 +76,36 @@ def sections(html: str) -> list[dict[str, str]]:
     text = _visible_text(soup)
     if not marked:
         text = _HEADINGS.sub(lambda m: f"{_MARK}{m[1]}{_MARK}", clean(text))
+    return _parted(text)
+
+
+def headed(node: Tag, drop: str = "") -> list[dict[str, str]]:
+    """The text of an element as `[{"heading", "text"}]`, parted at h2 to h6.
+
+    Elements that the CSS selector `drop` finds are left out. The element is used up.
+    """
+    for element in node.select(drop) if drop else ():
+        element.decompose()
+    for element in node.find_all(["h2", "h3", "h4", "h5", "h6"]):
+        heading = clean(element.get_text(" ")).replace("\n", " ").rstrip(":").strip()
+        element.replace_with(NavigableString(f"\n{_MARK}{heading}{_MARK}"))
+    return _parted(_visible_text(node))
+
+
+def _parted(text: str) -> list[dict[str, str]]:
     first, *rest = text.split(_MARK)
     pairs = [("", first), *zip(rest[::2], rest[1::2], strict=True)]
     found = [{"heading": clean(heading), "text": clean(body)} for heading, body in pairs]
     return [section for section in found if section["text"]]
 
 
-def _visible_text(soup: BeautifulSoup) -> str:
+def links(node: Tag, base: str) -> list[str]:
+    """Distinct http(s) addresses that an element links to, absolute, without fragment, in order."""
+    found = (urldefrag(urljoin(base, str(a["href"]).strip())).url for a in node.select("a[href]"))
+    return list(dict.fromkeys(url for url in found if url.startswith(("https://", "http://"))))
+
+
+def _visible_text(soup: Tag) -> str:
     for hidden in soup.find_all(_HIDDEN):
         hidden.decompose()
     parts: list[str] = []

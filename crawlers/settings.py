@@ -61,9 +61,9 @@ def _common() -> dict[str, Any]:
         "COOKIES_ENABLED": False,
         "DOWNLOADER_MIDDLEWARES": {
             "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
-            "crawlers.source.OwnHostsMiddleware": 50,
+            "crawlers.manners.OwnHostsMiddleware": 50,
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
-            "crawlers.source.BackoffRetryMiddleware": 550,
+            "crawlers.manners.BackoffRetryMiddleware": 550,
         },
         "DOWNLOAD_FAIL_ON_DATALOSS": True,
         "HTTPCACHE_ENABLED": True,
@@ -73,14 +73,17 @@ def _common() -> dict[str, Any]:
         "REDIRECT_MAX_TIMES": 5,
         "REFERER_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,  # it would execute Python that is posted to it
-        "SPIDER_MIDDLEWARES": {"crawlers.source.LastItemMiddleware": 0},
+        "SPIDER_MIDDLEWARES": {"crawlers.manners.LastItemMiddleware": 0},
         "TELNETCONSOLE_ENABLED": False,
         "USER_AGENT": user_agent(),
     }
 
 
-def live_settings(archive: Path, base_url: str) -> dict[str, Any]:
-    """Polite settings that write every exchange to `archive` (a .warc.gz that must not exist yet)."""
+def live_settings(archive: Path, base_url: str, day: str, largest_page: int) -> dict[str, Any]:
+    """Polite settings that write every exchange to `archive` (a .warc.gz that must not exist yet).
+
+    `day` is the crawl's today (ISO), kept for replays; `largest_page` is in bytes, inflated.
+    """
     delay = number("FUNDMATCH_DOWNLOAD_DELAY", 0.5)  # seconds between requests
     return _common() | {
         "AUTOTHROTTLE_ENABLED": delay > 0,
@@ -88,11 +91,12 @@ def live_settings(archive: Path, base_url: str) -> dict[str, Any]:
         "AUTOTHROTTLE_MAX_DELAY": 30,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 2,
         "DOWNLOAD_DELAY": delay,
-        "DOWNLOAD_MAXSIZE": 32 * 1024 * 1024,
-        "DOWNLOAD_WARNSIZE": 16 * 1024 * 1024,
-        "DOWNLOAD_TIMEOUT": 60,
+        "DOWNLOAD_MAXSIZE": largest_page,
+        "DOWNLOAD_WARNSIZE": 0,
+        "DOWNLOAD_TIMEOUT": number("FUNDMATCH_DOWNLOAD_TIMEOUT", 60),  # seconds, to the end of the answer
         "FUNDMATCH_ARCHIVE": str(archive),
         "FUNDMATCH_BASE_URL": base_url,
+        "FUNDMATCH_DAY": day,
         "FUNDMATCH_BACKOFF_SECONDS": delay * 4,
         "HTTPCACHE_STORAGE": "crawlers.archive.ArchiveStorage",
         "RETRY_HTTP_CODES": RETRY_CODES,
@@ -101,14 +105,22 @@ def live_settings(archive: Path, base_url: str) -> dict[str, Any]:
     }
 
 
-def replay_settings(archive: Path) -> dict[str, Any]:
-    """Settings that answer every request from `archive`: a WARC file or a folder of exchanges."""
+def offline_settings() -> dict[str, Any]:
+    """Settings that have no way to the network."""
     return _common() | {
-        "CONCURRENT_REQUESTS_PER_DOMAIN": 8,
         "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https", "ftp", "file", "data", "s3")),
-        "FUNDMATCH_REPLAY": str(archive),
-        "HTTPCACHE_IGNORE_MISSING": True,
-        "HTTPCACHE_STORAGE": "crawlers.archive.ReplayStorage",
+        "HTTPCACHE_ENABLED": False,
         "RETRY_ENABLED": False,
         "ROBOTSTXT_OBEY": False,  # what is archived was allowed when it was fetched
+    }
+
+
+def replay_settings(archive: Path) -> dict[str, Any]:
+    """Settings that answer every request from `archive`: a WARC file or a folder of exchanges."""
+    return offline_settings() | {
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 8,
+        "FUNDMATCH_REPLAY": str(archive),
+        "HTTPCACHE_ENABLED": True,
+        "HTTPCACHE_IGNORE_MISSING": True,
+        "HTTPCACHE_STORAGE": "crawlers.archive.ReplayStorage",
     }

@@ -116,7 +116,7 @@ def crawl_command(
     as_json: AsJson = False,
 ) -> None:
     """Read one or more sources and show their records as printed, without matching them."""
-    from crawlers.source import crawl
+    from crawlers.crawl import crawl
     from flows.home import Home
     from flows.terminal import TerminalReporter, print_issues
 

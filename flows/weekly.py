@@ -21,7 +21,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
-from crawlers.source import Crawl, CrawlError, crawl, source_class, source_names
+from crawlers.crawl import Crawl, CrawlError, crawl
+from crawlers.source import source_class, source_names
 from flows.corpus import corpus, encoder_for, passage_keys, passages_of_calls
 from flows.digest import write_previews
 from flows.home import Home

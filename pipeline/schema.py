@@ -1,7 +1,8 @@
 """What a call, a profile, a match and a fault are: the typed records every room exchanges.
 
-Crawlers make `RawCall` (as printed); `normalise` makes `Call` (typed, or unknown); `match` makes
-`Match`. An unknown value is `None` or an empty tuple and never a default that means something.
+Crawlers make `RawCall` (as printed); `normalise` makes `Call` (typed, or unknown); `identity` joins the
+calls of several documents; `match` makes `Match`. An unknown value is `None` or an empty tuple and never
+a default that means something.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ Level = Literal["national", "regional", "interregional", "european"]
 Status = Literal["forthcoming", "open", "closed", "unknown"]
 Verdict = Literal["pass", "fail", "unknown"]
 DeadlineKind = Literal["single", "stage 1", "stage 2", "cut-off"]
+DocumentRole = Literal["page", "regulation", "opening", "amendment", "ceiling"]
+Allocation = Literal["first come", "ranking", "lottery"]
 ProfileKind = Literal[
     "sme", "large_company", "fieldlab", "hub", "testbed", "research_organisation", "public_body", "ngo"
 ]
@@ -61,13 +64,14 @@ class Issue(Record):
 class Deadline(Record):
     """A moment by which something must be handed in.
 
-    `at` is a date where the source states no hour, else a datetime with its zone; `printed` are the
-    source's words.
+    `at` is a date (the last day) where the source states no hour, else a datetime with its zone; `printed`
+    are the source's words. `opens_on` is the first day of the round that ends with it, where that is stated.
     """
 
     at: date | datetime
     printed: str
     kind: DeadlineKind
+    opens_on: date | None = None
 
     @field_validator("at", mode="before")
     @classmethod
@@ -92,10 +96,40 @@ class Consortium(Record):
     min_countries: int | None = None
 
 
+class Document(Record):
+    """One record that tells of a call: a page, a regulation, an opening decision, an amendment, a ceiling."""
+
+    document_id: str  # "<source>:<key>"
+    source: str
+    role: DocumentRole
+    title: str
+    url: str
+    published_on: date | None = None
+    fetched_at: datetime
+    page_sha256: str
+    archive_record: str
+    printed: dict[str, str]  # field name → this document's own words for it
+
+
+class Claim(Record):
+    """What one document states of a field."""
+
+    document_id: str
+    value: JsonValue  # as the field would hold it
+    printed: str
+
+
+class Contradiction(Record):
+    """Documents of one call state different values of a field, which is then unknown."""
+
+    field: str
+    claims: tuple[Claim, ...] = Field(min_length=2)
+
+
 class Call(Record):
     """A typed funding call. Amounts are in EUR; rates are fractions of eligible costs (0 to 1)."""
 
-    call_id: str  # "<source>:<key>", stable over runs
+    call_id: str  # "<source>:<key>" of the document that it was first known by, stable over runs
     source: str
     level: Level
     programme: str | None
@@ -103,14 +137,23 @@ class Call(Record):
     url: str
     status: Status  # from the dates where they are stated, as of the run's date; else the claim
     status_note: str | None = None  # why the status differs from the source's claim
-    opens_on: date | None
+    opens_on: date | None  # of the earliest round that is stated
     deadlines: tuple[Deadline, ...]  # ascending
-    budget_total_eur: float | None  # this topic's own money
+    rolling: bool | None = None  # true: stated to have no fixed end
+    until_spent: bool | None = None  # true: stated to end when the money is spent
+    allocation: Allocation | None = None  # how the money is given out among applications
+    budget_total_eur: float | None  # this topic's own money, or the ceiling of this opening
     call_budget_total_eur: float | None = None  # the pot shared with the call's other topics
+    remaining_budget_eur: float | None = None  # as printed on the day the page was fetched
     expected_grants: int | None = None
     grant_max_eur: float | None
     grant_min_eur: float | None
-    funding_rate: float | None
+    eligible_costs_min_eur: float | None = None  # thresholds on a project's eligible costs
+    eligible_costs_max_eur: float | None = None
+    own_contribution_min_eur: float | None = None
+    own_contribution_min_rate: float | None = None
+    funding_rate: float | None  # of every applicant
+    funding_rate_sme: float | None = None  # of SMEs, where it differs
     trl_min: int | None
     trl_max: int | None
     applicants: tuple[str, ...]
@@ -126,10 +169,31 @@ class Call(Record):
     keywords: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
     conditions: str | None = None
+    checked_on: date | None = None  # when the publisher, or a person here, last checked what it says
+    documents: tuple[Document, ...] = ()  # all that tell of this call, the leading one first
+    contradictions: tuple[Contradiction, ...] = ()
     fetched_at: datetime
     page_sha256: str
     archive_record: str
     printed: dict[str, str]  # field name → the source's own words for it
+
+
+class Organisation(Record):
+    """An organisation as a public catalogue describes it, with where that was read. No persons."""
+
+    org_id: str  # "<source>:<the source's own key>"
+    source: str
+    name: Text
+    title: str | None = None
+    kind: str | None = None  # as the source prints it
+    country: str | None = None  # as printed
+    place: str | None = None
+    website: str | None = None
+    description: str | None = None
+    sectors: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    technologies: tuple[str, ...] = ()
+    page: Page
 
 
 class Profile(Record):

@@ -118,7 +118,11 @@ class StandInPortal:
     def answer(self, method: str, target: str, agent: str, content_type: str, body: bytes) -> Answer:
         """Log a request and answer it, one at a time."""
         at, split = time.monotonic(), urlsplit(target)
-        path, asked = unquote(split.path), {k: v[0] for k, v in parse_qs(split.query).items()}
+        path = unquote(split.path)
+        path = path.removeprefix("/api.tech.ec.europa.eu").removeprefix(
+            "/ec.europa.eu"
+        )  # whom it stands in for
+        asked = {k: v[0] for k, v in parse_qs(split.query).items()}
         parts, plain_field = _parts(content_type, body)
         with self._lock:
             canned = self.canned.get(path)

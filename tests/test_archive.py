@@ -24,7 +24,7 @@ from crawlers.archive import (
     multipart,
     read_archive,
 )
-from crawlers.source import CrawlError, crawl
+from crawlers.crawl import CrawlError, crawl
 
 SEARCH = "https://api.example.org/search?page=1"
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from standin_portal import DETAILS, FACET, SEARCH, Answer, StandInPortal, load_records, portal_rows
 
 from crawlers.archive import multipart
+from crawlers.crawl import Crawl, CrawlError, crawl
+from crawlers.manners import retry_after
 from crawlers.settings import user_agent
-from crawlers.source import Crawl, CrawlError, crawl, retry_after
 from crawlers.sources import eu_portal
 from pipeline import VERSION
 from pipeline.normalise import normalise, on
@@ -334,7 +335,9 @@ def test_robots_txt_that_forbids_is_a_listed_fault_and_nothing_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whom: str
 ) -> None:
     with StandInPortal(*portal_rows([])) as portal:
-        portal.canned["/robots.txt"] = [Answer(200, f"User-agent: {whom}\nDisallow: /search-api/".encode())]
+        portal.canned["/robots.txt"] = [
+            Answer(200, f"User-agent: {whom}\nDisallow: /api.tech.ec.europa.eu/search-api/".encode())
+        ]
         assert "robots.txt" in search_failure(portal, tmp_path, monkeypatch)
         assert [entry.path for entry in portal.log] == ["/robots.txt"]
 
@@ -345,7 +348,7 @@ def test_a_redirect_to_another_host_is_refused_even_after_a_retry(
     with StandInPortal([], {}) as elsewhere, StandInPortal([], {}) as portal:
         other = elsewhere.url.replace("127.0.0.1", "localhost")
         portal.canned[SEARCH] = [Answer(503, b""), Answer(307, b"", {"Location": f"{other}{SEARCH}"})]
-        assert "localhost is not a host of this source" in search_failure(portal, tmp_path, monkeypatch)
+        assert f"{other} is not a host of this source" in search_failure(portal, tmp_path, monkeypatch)
         assert len(portal.log) == 3
         assert elsewhere.log == []
 
