@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
@@ -106,6 +107,24 @@ def locate(path: Path, source: str, as_of: str | None = None) -> Path:
     if not usable:
         raise ArchiveError(f"{folder}: holds no WARC file and no recorded exchange for {source}")
     return max(usable, key=lambda w: w.name)
+
+
+def archived(path: Path, names: Iterable[str]) -> set[str]:
+    """Which of the named sources an archive holds. A file, or a folder of exchanges, is of one source: the
+    one it names itself, or whose folder it lies in."""
+    if path.is_file():
+        return {_stated_source(path) or path.parent.name} & set(names)
+    if any(path.glob("*.json")):
+        return {path.name} & set(names)
+    return {name for name in names if (path / name).is_dir()}
+
+
+def _stated_source(file: Path) -> str | None:
+    first = next(_records(file, []), None)
+    if first is None or first[1].rec_type != "warcinfo":
+        return None
+    stated = re.search(r"^fundmatch-source: (\w+)", first[1].content_stream().read().decode(), re.MULTILINE)
+    return stated[1] if stated else None
 
 
 @cache

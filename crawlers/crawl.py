@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from pydantic import ValidationError
 
 from crawlers.settings import number
 from pipeline.schema import Issue, Organisation, RawCall
+
+MEMORY = 512 * 1024 * 1024  # bytes of data that a crawl may hold; a healthy one needs a quarter
 
 
 class CrawlError(Exception):
@@ -51,10 +55,16 @@ def crawl(
     command += ["--replay", str(replay)] if replay else ["--archive", str(archive)]
     command += ["--as-of", as_of] if as_of else []
     out.parent.mkdir(parents=True, exist_ok=True)
-    with subprocess.Popen(  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as child:
-        assert child.stdout is not None and child.stderr is not None
+    # a pipe that nobody empties would hold up a child that complains at length
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as complaints,
+        subprocess.Popen(  # noqa: S603
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=dict(os.environ)
+        ) as child,
+    ):
+        assert child.stdout is not None
+        if sys.platform == "linux":
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
         limit = threading.Timer(minutes * 60, child.kill)
         limit.start()
         try:
@@ -62,7 +72,9 @@ def crawl(
                 if progress and line.startswith("progress "):
                     records, total = line.split()[1:3]
                     progress(int(records), int(total) if total != "-" else None)
-            complaint = child.stderr.read().strip().splitlines()
+            child.wait()
+            complaints.seek(0)
+            complaint = complaints.read().strip().splitlines()
         except BaseException:
             child.kill()
             raise

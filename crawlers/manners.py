@@ -17,9 +17,14 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 from scrapy.settings import BaseSettings
 
+LONGEST_PAUSE = 120.0  # seconds
+
 
 class BackoffRetryMiddleware(RetryMiddleware):
-    """Scrapy's retries, with a pause that doubles and that honours Retry-After (at most two minutes)."""
+    """Scrapy's retries, with a pause that doubles and that honours Retry-After.
+
+    A page whose host asks for more than the longest pause is given up.
+    """
 
     def __init__(self, settings: BaseSettings) -> None:
         super().__init__(settings)
@@ -28,10 +33,13 @@ class BackoffRetryMiddleware(RetryMiddleware):
     async def process_response(  # type: ignore[override]
         self, request: Request, response: Response
     ) -> Request | Response:
+        printed = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
+        asked = retry_after(printed, datetime.now(UTC))
+        if asked > LONGEST_PAUSE:
+            return response
         result = super().process_response(request, response)
         if isinstance(result, Request):
-            printed = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
-            await self._pause(result, retry_after(printed, datetime.now(UTC)))
+            await self._pause(result, asked)
         return result
 
     async def process_exception(  # type: ignore[override]
@@ -45,7 +53,7 @@ class BackoffRetryMiddleware(RetryMiddleware):
     async def _pause(self, request: Request, asked: float) -> None:
         attempt = int(request.meta.get("retry_times", 1))
         pause = self._first_pause * 2 ** (attempt - 1) * random.uniform(1.0, 1.5)  # noqa: S311
-        await asyncio.sleep(min(max(pause, asked), 120.0))
+        await asyncio.sleep(min(max(pause, asked), LONGEST_PAUSE))
 
 
 class OwnHostsMiddleware:

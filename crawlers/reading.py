@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from html import unescape
 from typing import Any
 from urllib.parse import urldefrag, urljoin
 
@@ -45,6 +46,33 @@ def one(node: Tag, selector: str) -> Tag:
     if len(found) != 1:
         raise Unreadable(f"{'no' if not found else 'more than one'} element {selector!r}")
     return found[0]
+
+
+def json_script(html: str, identity: str) -> Any:
+    """The JSON in the one script element of that id, without building the page's tree. Raises Unreadable."""
+    pattern = rf"<script\b[^>]*\bid=[\"']?{re.escape(identity)}[\"'\s>][^>]*?>?(\{{.*?\}})\s*</script>"
+    found = re.findall(pattern, html, re.DOTALL | re.IGNORECASE)
+    if len(found) != 1:
+        raise Unreadable(f"{'no' if not found else 'more than one'} script {identity!r} with JSON in it")
+    try:
+        return parse_json(found[0])
+    except ValueError as error:
+        raise Unreadable(f"the script {identity!r} holds no JSON ({error})") from error
+
+
+def labelled(node: Tag) -> list[dict[str, str]]:
+    """The pairs of an element's definition lists as `[{"label", "text"}]`; without words there is no pair."""
+    pairs = []
+    for label in node.find_all("dt"):
+        value = label.find_next_sibling(["dd", "dt"])
+        if isinstance(value, Tag) and value.name == "dd" and (text := clean(value.get_text(" "))):
+            pairs.append({"label": clean(label.get_text(" ")).rstrip(" :"), "text": text})
+    return pairs
+
+
+def sitemap(text: str) -> list[str]:
+    """Addresses that a sitemap lists, in order."""
+    return [unescape(url) for url in re.findall(r"<loc>\s*([^<\s]+)\s*</loc>", text)]
 
 
 def clean(text: str) -> str:
@@ -101,7 +129,7 @@ def _parted(text: str) -> list[dict[str, str]]:
 
 def links(node: Tag, base: str) -> list[str]:
     """Distinct http(s) addresses that an element links to, absolute, without fragment, in order."""
-    found = (urldefrag(urljoin(base, str(a["href"]).strip())).url for a in node.select("a[href]"))
+    found = (urldefrag(urljoin(base, str(a["href"]).strip())).url for a in node.find_all("a", href=True))
     return list(dict.fromkeys(url for url in found if url.startswith(("https://", "http://"))))
 
 

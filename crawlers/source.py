@@ -7,26 +7,47 @@ A source is a subclass of `Source` in `crawlers/sources/`, found by its file's n
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import date
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from scrapy import Request, Spider
-from scrapy.exceptions import IgnoreRequest
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    ResponseDataLossError,
+)
 from scrapy.http import Response, TextResponse
 
 from crawlers.archive import Stored
 from crawlers.crawl import CrawlError
 from crawlers.manners import Refused
 from crawlers.reading import Unreadable
+from crawlers.settings import RETRY_CODES
+from crawlers.sources import source_names
 from pipeline.expect import Expect
 from pipeline.schema import Issue, Level, Page, RawCall
 
-GIVE_UP = 3  # pages in a row without any answer: then the host is not asked again
+GIVE_UP = 3  # pages in a row without a usable answer: then the host is not asked again
+_BEGINNING, _END = re.compile("<html[ >]", re.IGNORECASE), re.compile("</html", re.IGNORECASE)
+MOST_TAGS = 250_000  # of one page; a tree takes a kilobyte for each
+_IN_WORDS: dict[type[Exception], str] = {
+    CannotResolveHostError: "the host has no address",
+    DownloadCancelledError: "the answer is larger than a page may be",
+    DownloadConnectionRefusedError: "the connection was refused",
+    DownloadFailedError: "the connection broke, or what came is no HTTP",
+    DownloadTimeoutError: "no whole answer in time",
+    MemoryError: "the answer takes more memory than a crawl may have",
+    ResponseDataLossError: "the answer was cut off",
+}
 
 
 class Source(Spider):
@@ -37,8 +58,10 @@ class Source(Spider):
     hosts: ClassVar[tuple[str, ...]]  # requests and redirects leave these hosts never
     expect: ClassVar[Expect]
     zone: ClassVar[str | None] = None  # the clock that its hours are printed in, where it names none
+    prose: ClassVar[bool] = True  # its texts state dates, money and who may apply
     offline: ClassVar[bool] = False  # reads nothing from the web, so there is no archive of it
     largest_page: ClassVar[int] = 8 * 1024 * 1024  # bytes, inflated; a larger answer is refused
+    most_pages: ClassVar[int] = 5_000  # asked for in one crawl; a source that leads to more is broken
     total: int | None = None  # records the source says it has, once known
     archive_damage: Sequence[str] = ()
 
@@ -48,6 +71,7 @@ class Source(Spider):
         self.base_url = base_url
         self.day = day
         self.allowed_netlocs = {urlsplit(base_url).netloc} if base_url else set(self.hosts)
+        self._asked = 0
         self._silent: Counter[str] = Counter()  # pages in a row without an answer, by host
 
     def at(self, url: str) -> str:
@@ -73,9 +97,21 @@ class Source(Spider):
             source=self.name, severity=severity, code=code, detail=" ".join(detail.split())[:500], key=key
         )
 
+    def missing(self, error: FetchError, key: str | None) -> Issue:
+        """That a page could not be had: gone (404, 410), which is only noted, or not reached, which is a fault."""
+        gone = error.status in (404, 410)
+        severity, code = ("info", "page_gone") if gone else ("warning", "page_missing")
+        return self.issue(severity, code, str(error), key)
+
     async def fetch(self, request: Request) -> Response:
-        """The answer to a request, retried as the settings say. Raises FetchError in plain words."""
+        """The answer to a request, retried as the settings say. Raises FetchError in plain words.
+
+        Raises Endless, which ends the crawl, where more is asked for than any healthy crawl needs.
+        """
         assert self.crawler.engine is not None
+        self._asked += 1
+        if self._asked > self.most_pages:
+            raise Endless(f"stopped after {self.most_pages} pages, since there seems to be no end of them")
         host = urlsplit(request.url).netloc
         if self._silent[host] >= GIVE_UP:
             raise FetchError(f"{request.method} {request.url}: not asked, the host has stopped answering")
@@ -84,24 +120,30 @@ class Source(Spider):
         except IgnoreRequest as error:
             lacking = self.settings.get("FUNDMATCH_REPLAY") and not isinstance(error, Refused)
             why = "not in the archive, or damaged there" if lacking else str(error)
+            if "exceeded DOWNLOAD_MAXSIZE" in why:  # found while it was unpacked
+                why = _IN_WORDS[DownloadCancelledError]
             raise FetchError(f"{request.method} {request.url}: {why}") from error
         except Exception as error:
             # whatever the network did to this request, the others go on and the reader is told
             self._silent[host] += 1
-            raise FetchError(
-                f"{request.method} {request.url}: {type(error).__name__} {error}"[:300]
-            ) from error
-        self._silent[host] = 0
-        if response.status >= 400:
+            why = _IN_WORDS.get(type(error)) or str(error)[:200] or type(error).__name__
+            raise FetchError(f"{request.method} {request.url}: {why}") from error
+        self._silent[host] = self._silent[host] + 1 if response.status in RETRY_CODES else 0
+        if not 200 <= response.status < 300:  # a redirect that is still here leads nowhere
             raise FetchError(f"{request.method} {request.url}: HTTP {response.status}", response.status)
         return response
 
     async def text(self, url: str) -> tuple[str, Page]:
-        """The text of a page, and its provenance. Raises FetchError, also for what is no text."""
+        """The text of a page, and its provenance. Raises FetchError, also for what is no text, or a part."""
         response = await self.fetch(Request(self.at(url)))
         if not isinstance(response, TextResponse):
             raise FetchError(f"GET {url}: no text, but {response.headers.get('Content-Type')!r}")
-        return response.text, self.page(response)
+        text = response.text
+        if text.count("<") > MOST_TAGS:
+            raise FetchError(f"GET {url}: more tags than a page may have")
+        if _BEGINNING.search(text, 0, 2000) and not _END.search(text):
+            raise FetchError(f"GET {url}: the page is cut off, it has no end")
+        return text, self.page(response)
 
     async def records(
         self, pages: Iterable[tuple[str, str]], read: Callable[[str, str], dict[str, Any]]
@@ -115,9 +157,13 @@ class Source(Spider):
                 text, page = await self.text(url)
                 yield RawCall(source=self.name, key=key, fields=read(text, url), pages=(page,))
             except FetchError as error:
-                yield self.issue("warning", "page_missing", str(error), key)
+                yield self.missing(error, key)
             except Unreadable as error:
                 yield self.issue("error", "layout_changed", f"{url}: {error}", key)
+
+
+class Endless(Exception):
+    """A source leads from page to page without end."""
 
 
 class FetchError(Exception):
@@ -126,13 +172,6 @@ class FetchError(Exception):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
-
-
-def source_names() -> list[str]:
-    """Names of all sources, from the files in `crawlers/sources/`."""
-    import crawlers.sources
-
-    return sorted(module.name for module in iter_modules(crawlers.sources.__path__))
 
 
 def source_class(name: str) -> type[Source]:

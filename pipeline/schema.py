@@ -104,7 +104,9 @@ class Document(Record):
     role: DocumentRole
     title: str
     url: str
+    issuer: str | None = None  # as printed
     published_on: date | None = None
+    references: tuple[str, ...] = ()  # identifiers and addresses of other documents that it cites
     fetched_at: datetime
     page_sha256: str
     archive_record: str
@@ -120,10 +122,15 @@ class Claim(Record):
 
 
 class Contradiction(Record):
-    """Documents of one call state different values of a field, which is then unknown."""
+    """What is stated of a field in one call's documents excludes each other; the field is unknown.
+
+    Where `settled_by` names a document, the field has that document's value: a later decision replaces an
+    earlier one.
+    """
 
     field: str
     claims: tuple[Claim, ...] = Field(min_length=2)
+    settled_by: str | None = None
 
 
 class Call(Record):
@@ -137,7 +144,8 @@ class Call(Record):
     url: str
     status: Status  # from the dates where they are stated, as of the run's date; else the claim
     status_note: str | None = None  # why the status differs from the source's claim
-    opens_on: date | None  # of the earliest round that is stated
+    claimed_status: str | None = None  # what the source says, whatever its dates say
+    opens_on: date | None  # where one opening is stated; of several rounds each deadline has its own
     deadlines: tuple[Deadline, ...]  # ascending
     rolling: bool | None = None  # true: stated to have no fixed end
     until_spent: bool | None = None  # true: stated to end when the money is spent
@@ -280,8 +288,10 @@ class SourceHealth(Record):
 
     source: str
     level: Level
-    # broken: could not be read well; kept: not asked for in this run; both show the last good records
-    state: Literal["ok", "kept", "broken"]
-    records: int
+    # partial: what could not be reached is shown as last read; broken: nothing of this crawl is used; kept:
+    # not asked for in this run. The last two show the last good records.
+    state: Literal["ok", "partial", "kept", "broken"]
+    records: int  # in use: of this run, or the last good ones
+    stale: int = 0  # records in use that were last checked too long ago
     last_good_at: datetime | None  # newest page of the records in use
     detail: str | None = None

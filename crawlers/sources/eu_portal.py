@@ -75,6 +75,7 @@ class EuPortal(Source):
     level: ClassVar[Level] = "european"
     home = f"{PORTAL}/portal/"
     hosts = ("api.tech.ec.europa.eu", "ec.europa.eu")
+    prose = False  # a topic's text speaks of the work; what matters for applying stands in fields
     largest_page = 32 * 1024 * 1024  # a hundred topics with their whole text
     expect = Expect(min_records=20, fill={"title": 1.0, "deadlines": 0.9, "programme": 0.95, "opens_on": 0.9})
 
