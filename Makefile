@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 HOME_DEMO := data/demo
 
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench new-source clean help
 
 help:
 	@echo "make demo   set up, then one week on the embedded sample archive, into $(HOME_DEMO)"
 	@echo "make test   set up, then every test, offline"
 	@echo "make check  ruff, mypy --strict, import-linter"
 	@echo "make bench  start-up times, and what a week costs on the real records where they are kept"
+	@echo "make new-source NAME=... HOST=... LEVEL=...   a spider, sample pages and a failing expectation to begin from"
 	@echo "make clean  remove .venv and data/"
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -38,6 +39,9 @@ bench: .venv/.installed
 	@test -e $(HOME_DEMO)/warehouse.duckdb || $(MAKE) --no-print-directory demo > /dev/null
 	@$(BIN)/python tests/benchmarks/startup.py $(HOME_DEMO)
 	@$(BIN)/python tests/benchmarks/week.py
+
+new-source: .venv/.installed
+	@$(BIN)/python -m crawlers.scaffold "$(NAME)" "$(HOST)" "$(LEVEL)"
 
 clean:
 	rm -rf .venv data
