@@ -152,14 +152,18 @@ def crawl_command(
 
 @app.command("sources")
 def sources_command(as_json: AsJson = False) -> None:
-    """How each source did: level, last good day, age, records, health."""
+    """Each source: level, state, records, open calls, last good day and age, what is stale, gone or wrong."""
+    from crawlers.sources import source_names
+
     with _warehouse() as warehouse:
-        health, last = warehouse.health(), _last_run(warehouse)
+        known, last = warehouse.source_rows(), _last_run(warehouse)
+    never = {"state": "never read", "records": 0, "open_calls": 0, "stale": 0, "not_seen": 0}
+    rows = [known.get(name, {"source": name} | never) for name in source_names()]
     if as_json:
-        return _print_json([h.model_dump(mode="json") for h in health])
+        return _print_json(rows)
     from flows.terminal import print_sources
 
-    return print_sources(health, last.as_of)
+    return print_sources(rows, last.as_of)
 
 
 @profiles_app.command("import")
@@ -247,7 +251,8 @@ def explain(profile_id: str, call_id: str, as_json: AsJson = False) -> None:
         call = warehouse.call(call_id)
         match = next((m for m in warehouse.match_records(profile_id) if m.call_id == call.call_id), None)
     if match is None:
-        why = f"it is {call.status}" if call.status != "open" else "it is not among the profile's best 50"
+        ends = call.status in ("closed", "forthcoming")
+        why = f"it is {call.status}" if ends else "it is not among the profile's best 50"
         raise UsageError(f"{call.call_id} is not matched to {profile_id}: {why}")
     if as_json:
         return _print_json(match.model_dump(mode="json"))
@@ -311,8 +316,9 @@ def _match_text(warehouse: Warehouse, text: str, language: str, model: str | Non
         label="example",
         description=text,
     )
-    found = corpus(warehouse.call_records(open_only=True), encoder_for(home, model), home)
-    return found.rank(profile, _last_run(warehouse).as_of)
+    as_of = _last_run(warehouse).as_of
+    found = corpus(warehouse.call_records(open_only=True), encoder_for(home, model), home, as_of)
+    return found.rank(profile, as_of)
 
 
 def _warehouse() -> Warehouse:

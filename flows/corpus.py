@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from flows.home import Home, HomeError
+from pipeline.deadlines import may_be_open
 from pipeline.match import Passage, Similarity, call_passages, lexical_text, rank
 from pipeline.profiles import passages_of
 from pipeline.schema import Call, Match, Profile
@@ -41,15 +42,17 @@ class Corpus:
         return rank(profile, own, self.calls, self.passages, similarity, self.lexical.shared_terms, as_of)
 
 
-def corpus(calls: Sequence[Call], encoder: Encoder, home: Home) -> Corpus:
-    """The corpus of the calls that are open; their passages must be in the home's index.
+def corpus(calls: Sequence[Call], encoder: Encoder, home: Home, as_of: date) -> Corpus:
+    """The corpus of the calls that one may apply to on a day, as far as is stated.
+
+    Their passages must be in the home's index.
 
     Raises HomeError when they are not, IndexFault when the index is of another model or damaged.
     """
     from embeddings.index import open_index
     from embeddings.lexical import LexicalIndex
 
-    found = [call for call in calls if call.status == "open"]
+    found = [call for call in calls if may_be_open(call, as_of)]
     passages = passages_of_calls(found, encoder)
     index = open_index(home.index, encoder.model_id)
     column = {key: number for number, key in enumerate(index.keys)}

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.normalise import next_deadline, on
-from pipeline.schema import Call, Issue, Match, Profile, SourceHealth, Stage
+from pipeline.deadlines import next_deadline, on
+from pipeline.schema import Call, Issue, Match, Profile, Stage
 
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
@@ -90,7 +90,7 @@ def print_week(week: WeeklyRun) -> None:
 def _deadline(call: Call, week: WeeklyRun) -> str:
     ahead = next_deadline(call, week.as_of)
     if ahead is None:
-        return "deadline not stated"
+        return f"deadline: {safe(_days(call))}"
     return f"deadline {on(ahead).isoformat()} ({(on(ahead) - week.as_of).days} days)"
 
 
@@ -140,15 +140,30 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console().print(table)
 
 
-def print_sources(health: Sequence[SourceHealth], as_of: date) -> None:
-    """Sources: how each did, and how old what it shows is on the run's day."""
-    rows = []
-    for h in health:
-        seen = h.last_good_at.date() if h.last_good_at else None
-        age = f"{(as_of - seen).days} days" if seen else ""
-        read = seen.isoformat() if seen else "never"
-        rows.append((h.source, h.level, h.state, str(h.records), read, age, h.detail or ""))
-    print_table(("source", "level", "state", "calls", "read on", "age", "what is wrong"), rows)
+def print_sources(rows: Sequence[Mapping[str, Any]], as_of: date) -> None:
+    """Sources as `Warehouse.source_rows` gives them, one a line; the state of a sick one stands out."""
+    table = Table("source", "level", "state", title=f"Sources in the run of {as_of}")
+    for name in ("records", "open calls", "read on", "age", "stale", "not seen"):
+        table.add_column(name, justify="right")
+    table.add_column("what is wrong")
+    colours = {"ok": "green", "broken": "red", "never read": "yellow"}
+    for row in rows:
+        age = row.get("age_days")
+        counts = [str(row[name] or "") for name in ("stale", "not_seen")]
+        table.add_row(
+            row["source"],
+            row.get("level") or "",
+            f"[{colours.get(row['state'], 'yellow')}]{row['state']}[/]",
+            str(row["records"]),
+            str(row["open_calls"]),
+            (row.get("last_good_at") or "never")[:10],
+            "" if age is None else f"{age} {'day' if age == 1 else 'days'}",
+            *counts,
+            safe(row.get("detail") or ""),
+        )
+    wide = Console()
+    wide.width = wide.width if wide.is_terminal else max(wide.width, 130)
+    wide.print(table)
 
 
 def print_profiles(profiles: Sequence[Profile]) -> None:
@@ -165,7 +180,13 @@ def print_calls(calls: Sequence[Call]) -> None:
 
 
 def _days(call: Call) -> str:
-    return ", ".join(on(d).isoformat() for d in call.deadlines) or "not stated"
+    """The deadlines of a call, or why there is none to show."""
+    disputed = next((c for c in call.contradictions if c.field == "deadlines"), None)
+    if call.deadlines:
+        return ", ".join(on(d).isoformat() for d in call.deadlines)
+    if disputed:
+        return "sources differ: " + " / ".join(claim.printed for claim in disputed.claims)
+    return "no fixed end" if call.rolling else "not stated"
 
 
 def print_matches(matches: Sequence[Match], calls: Mapping[str, Call]) -> None:
@@ -205,3 +226,20 @@ def print_explanation(profile: Profile, call: Call, match: Match) -> None:
     for rule in match.eligibility.rules:
         clause = f"“{safe(rule.clause)}”" if rule.clause else "the call does not say"
         console.print(f"  {rule.rule}: {rule.verdict} — {clause}", highlight=False)
+    _print_documents(console, call)
+
+
+def _print_documents(console: Console, call: Call) -> None:
+    """The documents that tell of a call, where there are several, and what they state differently."""
+    if len(call.documents) > 1:
+        console.print("\nWhat tells of this call:")
+    for document in call.documents if len(call.documents) > 1 else ():
+        day = f", {document.published_on}" if document.published_on else ""
+        told = f"  {document.role}{day}: {safe(document.title)} ({safe(document.document_id)})"
+        console.print(f"{told}\n    {safe(document.url)}", highlight=False, soft_wrap=True)
+    for contradiction in call.contradictions:
+        settled = contradiction.settled_by
+        how = f"{safe(settled)} counts, being the later decision" if settled else "so it is unknown here"
+        console.print(f"\n[yellow]{contradiction.field} is stated differently[/yellow]; {how}:")
+        for claim in contradiction.claims:
+            console.print(f"  {safe(claim.document_id)}: “{safe(claim.printed)}”", highlight=False)

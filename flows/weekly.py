@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -21,18 +22,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
+from crawlers.archive import archived
 from crawlers.crawl import Crawl, CrawlError, crawl
-from crawlers.source import source_class, source_names
+from crawlers.source import source_class
+from crawlers.sources import source_names
 from flows.corpus import corpus, encoder_for, passage_keys, passages_of_calls
 from flows.digest import write_previews
 from flows.home import Home
-from pipeline.expect import faults
+from pipeline.expect import faults, stale
+from pipeline.identity import join, known_ids
 from pipeline.normalise import normalise
 from pipeline.profiles import passages_of
-from pipeline.schema import Call, Issue, Match, RawCall, Run, SourceHealth, Stage
+from pipeline.schema import Call, Issue, Match, Organisation, RawCall, Run, SourceHealth, Stage
 
 SOURCES_AT_ONCE = 4  # each is a child process of its own
-State = Literal["ok", "kept", "broken"]
+State = Literal["ok", "partial", "kept", "broken"]
 
 
 class WeekError(Exception):
@@ -87,6 +91,7 @@ class WeeklyRun:
     issues: list[Issue] = field(default_factory=list)
     health: list[SourceHealth] = field(default_factory=list)
     raw_calls: list[RawCall] = field(default_factory=list)
+    organisations: list[Organisation] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     matches: list[Match] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
@@ -99,8 +104,16 @@ class WeeklyRun:
         self.encoder = encoder_for(self.home, self.request.model)
         self.started_at = datetime.now(UTC)
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        self.sources = self.request.sources or tuple(source_names())
+        self.sources = self.request.sources or self._to_read()
         self._aside = self.home.path / f"warehouse.{self.run_id}.{os.getpid()}.building"
+
+    def _to_read(self) -> tuple[str, ...]:
+        """All sources; of a replay, those that the archive holds, and those that need no archive."""
+        names = source_names()
+        if self.request.replay is None:
+            return tuple(names)
+        held = archived(self.request.replay, names)
+        return tuple(name for name in names if name in held or source_class(name).offline)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[Callable[[int], None]]:
@@ -126,7 +139,7 @@ class WeeklyRun:
                     as_of=self.request.as_of.isoformat() if self.request.as_of else None,
                     progress=lambda done, total: self.reporter.advance(name, done, total),
                 )
-                count(len(self.crawls[source].records))
+                count(len(self.crawls[source].records) + len(self.crawls[source].organisations))
             except CrawlError as error:
                 self.failed[source] = str(error)
 
@@ -142,7 +155,9 @@ class WeeklyRun:
         """
         if self.request.as_of or not self.request.replay:
             return self.request.as_of or self.started_at.date()
-        pages = [p.fetched_at for c in self.crawls.values() for r in c.records for p in r.pages]
+        read = [c for c in self.crawls.values() if not source_class(c.source).offline]
+        pages = [p.fetched_at for c in read for r in c.records for p in r.pages]
+        pages += [o.page.fetched_at for c in read for o in c.organisations]
         if not pages:
             told = "; ".join(self.failed.values()) or "no record is readable"
             raise WeekError(
@@ -151,58 +166,83 @@ class WeeklyRun:
         return max(pages).date()
 
     def normalise(self) -> None:
-        """Type all records; a source that is broken, or not asked for, keeps its last good ones."""
+        """Type all records, and join those of one call. A source that is broken, or not asked for, keeps its
+        last good ones."""
         with self._stage("normalise") as count:
+            singles: list[Call] = []
+            earlier = self._last_good()
             for source in source_names():
-                last = self._last_good(source)
+                before = earlier.get(source, Crawl(source, (), ()))
                 if source in self.sources:
-                    self._take(source, last)
-                elif last:
-                    self._keep(source, last, "kept", "not read in this run")
-            self.calls.sort(key=lambda call: call.call_id)
+                    singles += self._take(source, before)
+                elif before.records or before.organisations:
+                    singles += self._keep(source, before, "kept", "not read in this run")
+            self.calls, odd = join(singles, self._known_ids(), self.as_of)
+            self.issues += odd
             count(len(self.calls))
 
-    def _take(self, source: str, last: tuple[RawCall, ...]) -> None:
+    def _take(self, source: str, before: Crawl) -> list[Call]:
         """Use what was crawled, unless it is not what a healthy source looks like."""
-        found = self.crawls.get(source, Crawl(source, (), ()))
-        self.issues += found.issues
-        calls, odd = self._typed(source, found.records)
+        crawled = self.crawls.get(source, Crawl(source, (), ()))
+        self.issues += crawled.issues
+        calls, odd = self._typed(source, crawled.records)
+        expect = source_class(source).expect
+        last = len(before.records) + len(before.organisations)
         why = [self.failed[source]] if source in self.failed else []
-        why = why or faults(source_class(source).expect, calls, len(last) or None)
+        why = why or faults(expect, crawled.organisations or calls, last or None)
         if why:
             detail = "; ".join(why)
             self.issues.append(
                 Issue(source=source, severity="error", code="source_broken", detail=detail[:500])
             )
-            self._keep(source, last, "broken", detail)
-            return
+            return self._keep(source, before, "broken", detail)
         self.issues += odd
-        self._use(source, found.records, calls, "ok", None)
+        unread = [issue for issue in crawled.issues if issue.severity == "error" and issue.key is None]
+        missed = _not_reached(crawled, before, everything=bool(unread))
+        if not missed.records and not missed.organisations:
+            return self._use(crawled, calls, "ok", None)
+        told = f"{len(missed.records) + len(missed.organisations)} records are of earlier crawls"
+        detail = "; ".join([*(issue.detail for issue in unread), told])
+        whole = Crawl(
+            source,
+            tuple(sorted((*crawled.records, *missed.records), key=lambda record: record.key)),
+            (),
+            tuple(sorted((*crawled.organisations, *missed.organisations), key=lambda o: o.org_id)),
+        )
+        calls = [*calls, *self._typed(source, missed.records)[0]]
+        return self._use(whole, calls, "partial" if unread else "ok", detail)
 
-    def _keep(self, source: str, last: tuple[RawCall, ...], state: State, detail: str) -> None:
-        self._use(source, last, self._typed(source, last)[0], state, detail)
+    def _keep(self, source: str, before: Crawl, state: State, detail: str) -> list[Call]:
+        return self._use(before, self._typed(source, before.records)[0], state, detail)
 
-    def _use(
-        self, source: str, records: tuple[RawCall, ...], calls: list[Call], state: State, detail: str | None
-    ) -> None:
-        self.raw_calls += records
-        self.calls += calls
+    def _use(self, crawled: Crawl, calls: list[Call], state: State, detail: str | None) -> list[Call]:
+        source = source_class(crawled.source)
+        old = stale(source.expect, calls, self.as_of)
+        self.issues += old
+        self.raw_calls += crawled.records
+        self.organisations += crawled.organisations
+        pages = [p for r in crawled.records for p in r.pages] + [o.page for o in crawled.organisations]
         self.health.append(
             SourceHealth(
-                source=source,
-                level=source_class(source).level,
+                source=crawled.source,
+                level=source.level,
                 state=state,
-                records=len(records),
-                last_good_at=max((p.fetched_at for r in records for p in r.pages), default=None),
+                records=len(crawled.records) + len(crawled.organisations),
+                stale=len(old),
+                last_good_at=max((page.fetched_at for page in pages), default=None),
                 detail=detail,
             )
         )
+        return calls
 
     def _typed(self, source: str, records: tuple[RawCall, ...]) -> tuple[list[Call], list[Issue]]:
+        about = source_class(source)
         calls, issues = [], []
         for raw in records:
             try:
-                call, odd = normalise(raw, level=source_class(source).level, as_of=self.as_of)
+                call, odd = normalise(
+                    raw, level=about.level, as_of=self.as_of, zone=about.zone, prose=about.prose
+                )
             except ValueError as error:
                 line = str(error).splitlines()[0]
                 issues.append(
@@ -213,13 +253,27 @@ class WeeklyRun:
             issues += odd
         return calls, issues
 
-    def _last_good(self, source: str) -> tuple[RawCall, ...]:
+    def _last_good(self) -> dict[str, Crawl]:
+        """What the published warehouse has of each source: its latest good crawl."""
         from warehouse.read import open_warehouse
 
         if not self.home.warehouse.exists():
-            return ()
+            return {}
         with open_warehouse(self.home.warehouse) as warehouse:
-            return tuple(warehouse.raw_calls(source))
+            return {
+                name: Crawl(
+                    name, tuple(warehouse.raw_calls(name)), (), tuple(warehouse.organisations_of(name))
+                )
+                for name in source_names()
+            }
+
+    def _known_ids(self) -> dict[tuple[str, int | None], str]:
+        from warehouse.read import open_warehouse
+
+        if not self.home.warehouse.exists():
+            return {}
+        with open_warehouse(self.home.warehouse) as warehouse:
+            return known_ids(warehouse.call_records())
 
     def embed(self) -> None:
         """Vectors of all texts that are new, and the index of the calls that are not closed."""
@@ -240,7 +294,7 @@ class WeeklyRun:
     def match(self) -> None:
         """Rank the open calls for every profile."""
         with self._stage("match") as count:
-            found = corpus(self.calls, self.encoder, self.home)
+            found = corpus(self.calls, self.encoder, self.home, self.as_of)
             for number, profile in enumerate(self.profiles, start=1):
                 self.matches += found.rank(profile, self.as_of)
                 self.reporter.advance("match", number, len(self.profiles))
@@ -257,6 +311,7 @@ class WeeklyRun:
                 calls=self.calls,
                 profiles=self.profiles,
                 matches=self.matches,
+                organisations=self.organisations,
                 health=self.health,
                 issues=self.issues,
             )
@@ -280,7 +335,7 @@ class WeeklyRun:
         self.run = self._record()
         stamp(self._aside, self.run)
         publish(self._aside, self.home.warehouse)
-        if not any(source.state == "broken" for source in self.health):
+        if not any(source.state in ("broken", "partial") for source in self.health):
             shutil.rmtree(self._crawled, ignore_errors=True)  # the warehouse and the archive have it all
 
     def steps(self) -> tuple[Callable[[], None], ...]:
@@ -299,6 +354,20 @@ class WeeklyRun:
         )
 
 
+def _not_reached(crawled: Crawl, before: Crawl, *, everything: bool) -> Crawl:
+    """The last good records that a crawl did not see since a page could not be read: `everything` it lacks,
+    or those that a fault names. They are not gone, only unread."""
+    found = {record.key for record in crawled.records}
+    named = {issue.key for issue in crawled.issues if issue.severity != "info" and issue.key}
+    seen = {organisation.org_id for organisation in crawled.organisations}
+    return Crawl(
+        crawled.source,
+        tuple(r for r in before.records if r.key not in found and (everything or r.key in named)),
+        (),
+        tuple(o for o in before.organisations if o.org_id not in seen and everything),
+    )
+
+
 def peak_memory_mib() -> float:
     """Peak resident size of this process plus that of its largest child so far, in MiB."""
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
@@ -310,8 +379,8 @@ def peak_memory_mib() -> float:
 def run_plainly(run: WeeklyRun) -> None:
     """All steps in order, without Prefect."""
     with run.home.locked():
-        for source in run.sources:
-            run.crawl(source)
+        with ThreadPoolExecutor(SOURCES_AT_ONCE) as crawls:
+            list(crawls.map(run.crawl, run.sources))
         for step in run.steps():
             step()
 

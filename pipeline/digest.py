@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import css_inline
 import yaml
 from jinja2 import BaseLoader, Environment, StrictUndefined, select_autoescape
 
-from pipeline.normalise import next_deadline, on
+from pipeline.deadlines import day_of, next_deadline, on
 from pipeline.reasons import is_close
 from pipeline.schema import Call, Deadline, Match, Profile, SourceHealth
 
 SHOWN = 5  # matches a mail tells in full: more are not read
 FURTHER = 3  # loosely related ones it names below
+READERS_ZONE = ZoneInfo("Europe/Amsterdam")
 _FOLDER = files("pipeline").joinpath("templates")
 
 
@@ -79,7 +81,7 @@ def compose(
         "items": shown,
         "further": further,
         "more": len(items) > len(shown) + len(further),
-        "notices": [_notice(source, words) for source in health if source.state == "broken"],
+        "notices": [_notice(source, words) for source in health if source.state in ("broken", "partial")],
         "day": day_in_words(as_of, words),
         "subject": subject,
         "words": words,
@@ -98,7 +100,7 @@ def contents(profiles: Sequence[Profile], subjects: Mapping[str, str], as_of: da
 def _notice(source: SourceHealth, words: dict[str, Any]) -> str:
     """That a source could not be read, and how old what is shown of it is."""
     seen = source.last_good_at
-    kind = "old" if seen else "missing"
+    kind = "partial" if source.state == "partial" else "old" if seen else "missing"
     return str(
         words["broken"][kind].format(
             source=source.source, day=day_in_words(seen.date(), words) if seen else ""
@@ -110,7 +112,8 @@ def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
     ahead = next_deadline(call, as_of)
     left = (on(ahead) - as_of).days if ahead else None
     kind = words["kinds"].get(call.kind)
-    origin = [call.programme or words["programme_unknown"], words["levels"][call.level], kind]
+    issuer = next((document.issuer for document in call.documents if document.issuer), None)
+    origin = [call.programme or issuer or words["programme_unknown"], words["levels"][call.level], kind]
     return Item(
         title=_line(call.title),
         url=call.url if call.url.startswith(("https://", "http://")) else None,
@@ -131,15 +134,25 @@ def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
 
 
 def _deadline_in_words(call: Call, ahead: Deadline | None, words: dict[str, Any]) -> str:
-    """The deadline that counts now, its role, and whether the hour is known."""
+    """The deadline that counts now, its role, and its hour in the reader's zone where one is stated."""
+    spent = f", {words['until_spent']}" if call.until_spent else ""
+    spent += f"; {words['opening_unknown']}" if call.status == "unknown" else ""
     if ahead is None:
-        return str(words["no_deadline"])
+        disputed = next((c for c in call.contradictions if c.field == "deadlines"), None)
+        if disputed:
+            claims = " / ".join(f"“{_line(claim.printed)}”" for claim in disputed.claims)
+            return str(words["disputed"].format(claims=claims))
+        return f"{words['rolling'] if call.rolling else words['no_deadline']}{spent}"
     at = ahead.at
-    hour = f", {at:%H:%M} ({at:%Z})" if hasattr(at, "hour") else f" ({words['hour_unknown']})"
+    if isinstance(at, datetime):
+        at = at.astimezone(READERS_ZONE)
+        hour = f", {at:%H:%M} ({at:%Z})"
+    else:
+        hour = f" ({words['hour_unknown']})"
     role = words["roles"].get(ahead.kind, "")
     later = [day_in_words(on(d), words) for d in call.deadlines if on(d) > on(ahead)]
     then = f"; {words['then']} {', '.join(later)}" if later else ""
-    return f"{role}{day_in_words(on(ahead), words)}{hour}{then}"
+    return f"{role}{day_in_words(day_of(at), words)}{hour}{spent}{then}"
 
 
 def _facts(call: Call, words: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -178,8 +191,16 @@ def money_in_words(call: Call, words: dict[str, Any]) -> str:
         parts.append(said[which].format(amount=budget, grants=call.expected_grants))
     elif call.call_budget_total_eur:
         parts.append(said["pot"].format(amount=euros_in_words(call.call_budget_total_eur, words)))
+    if call.remaining_budget_eur is not None:
+        parts.append(said["remaining"].format(amount=euros_in_words(call.remaining_budget_eur, words)))
+    if call.eligible_costs_min_eur:
+        parts.append(said["costs_min"].format(amount=euros_in_words(call.eligible_costs_min_eur, words)))
     if call.funding_rate:
         parts.append(said["rate"].format(percent=f"{call.funding_rate * 100:g}"))
+    if call.funding_rate_sme and call.funding_rate_sme != call.funding_rate:
+        parts.append(said["rate_sme"].format(percent=f"{call.funding_rate_sme * 100:g}"))
+    if call.own_contribution_min_rate:
+        parts.append(said["own"].format(percent=f"{call.own_contribution_min_rate * 100:g}"))
     return "; ".join(parts) or str(said["unknown"])
 
 

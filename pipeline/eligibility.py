@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
-from pipeline.clauses import sentences
-from pipeline.normalise import entry_deadlines, next_deadline, on
+from pipeline.deadlines import entry_deadlines, next_deadline, on
+from pipeline.prose import sentences
 from pipeline.schema import Call, Eligibility, Profile, Rule, Verdict
 
 _HUB = r"(?:European\s+Digital\s+Innovation\s+Hubs?|E-?DIHs?)\b"
@@ -92,10 +92,17 @@ def overall(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def _time(call: Call, as_of: date) -> Rule:
-    """In time while a deadline that a newcomer can meet lies ahead; late once the last of these is past."""
+    """In time while a deadline that a newcomer can meet lies ahead, or while there is no fixed end; late once
+    the last deadline is past; unknown while the call's documents differ."""
     ahead = next_deadline(call, as_of)
     if ahead:
         return Rule(rule="time", verdict="pass", clause=ahead.printed, url=call.url)
+    disputed = next((c for c in call.contradictions if c.field == "deadlines"), None)
+    if disputed and not call.deadlines:
+        clause = " / ".join(claim.printed for claim in disputed.claims)
+        return Rule(rule="time", verdict="unknown", clause=clause[:600], url=call.url)
+    if call.rolling and not call.deadlines:
+        return Rule(rule="time", verdict="pass", clause=call.printed.get("rolling"), url=call.url)
     last = (entry_deadlines(call) or call.deadlines)[-1:]
     if last and on(last[0]) < as_of:
         return Rule(rule="time", verdict="fail", clause=last[0].printed, url=call.url)

@@ -1,122 +1,69 @@
-"""Printed → typed: where fields become dates and amounts, and `clauses` are read out of texts.
+"""Printed → typed: one record's fields and texts become one `Call`, or stay unknown.
 
-A field that is not stated, not understood or contradicted stays unknown; its printed words are kept
-either way. Raw fields have the same names for every source, so a rule is written once.
+A field that is not stated, not understood or contradicted is unknown; its printed words are kept either
+way. Raw fields have the same names for every source (docs/add-a-source.md), so a rule is written once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
-from functools import cache
-from importlib.resources import files
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import yaml
+from pipeline import clauses, dates, money, nuts, rates, terms
+from pipeline.dates import Round, day
+from pipeline.deadlines import day_of, deadlines, status, window
+from pipeline.identity import role_of
+from pipeline.moments import opening
+from pipeline.prose import language_of
+from pipeline.schema import Call, Claim, Contradiction, Document, Issue, Level, RawCall, Section
+from pipeline.vocabulary import term, vocabulary
 
-from pipeline.clauses import consortium, funding_rate, readiness
-from pipeline.schema import Call, Deadline, DeadlineKind, Issue, Level, RawCall, Section, Status
-
-_ISO_DAY = re.compile(r"^(\d{4})-(\d{2})-(\d{2})(?=$|[T+\-Z ])")
-_EPOCH_MS = re.compile(r"^\d{12,13}$")
 _FOOTNOTE = re.compile(r"\s*\[\[.*?\]\]")
-_ENTRY_KINDS = ("single", "stage 1", "cut-off")
+_NUMBERED = re.compile(
+    r"^(?:(?:artikel|art\.?|paragraaf|§|article)\s*)?[\dIVX]+(?:[.:]\d+)*[.:)]?[a-z]?\s+", re.IGNORECASE
+)
+_CITED_AS = re.compile(r"\(([^()]{10,160})\)$")  # a decision's long title ends with the name it goes by
+_LONGEST = 600  # characters of printed words kept a field
+
+Odd = list[tuple[str, str]]  # (code, detail)
 
 
-@cache
-def vocabulary() -> dict[str, dict[str, str]]:
-    """List name → printed word (lower case) → our term, from `vocabulary.yml`."""
-    lists = yaml.safe_load(files("pipeline").joinpath("vocabulary.yml").read_text("utf-8"))
-    return {
-        name: {word.lower(): term for term, words in terms.items() for word in words}
-        for name, terms in lists.items()
-    }
+@dataclass(frozen=True)
+class Statement:
+    """A piece of text with the label or heading it stands under, lower case; "" where there is none."""
+
+    label: str
+    text: str
 
 
-def term(vocabulary_list: str, printed: str | None) -> str | None:
-    """Our term for a printed word or code; None where the list does not know it."""
-    return vocabulary()[vocabulary_list].get((printed or "").strip().lower())
+@dataclass
+class Facts:
+    """Typed values by `Call` field, the words each was read from, and what excludes each other."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    printed: dict[str, str | None] = field(default_factory=dict)
+    contradictions: list[Contradiction] = field(default_factory=list)
+    odd: Odd = field(default_factory=list)
+
+    def state(self, name: str, value: Any, printed: str | None) -> None:
+        """Set a field with its words."""
+        self.values[name] = value
+        self.printed[name] = printed
 
 
-def day(printed: str) -> date | None:
-    """The calendar day a source prints, from ISO text or epoch milliseconds.
-
-    The EU portal prints midnight UTC for days, and for some calls an hour whose zone is not to be
-    trusted (local hours labelled as UTC, seconds that jitter), so only the printed day is a fact.
-    """
-    text = printed.strip()
-    try:
-        if match := _ISO_DAY.match(text):
-            return date(int(match[1]), int(match[2]), int(match[3]))
-        if _EPOCH_MS.match(text):
-            return datetime.fromtimestamp(int(text) / 1000, UTC).date()
-    except (ValueError, OverflowError):
-        return None
-    return None
-
-
-def euros(printed: str | None) -> float | None:
-    """A plain amount in EUR; zero is the portal's way to say "not stated".
-
-    Below 1,000 the unit is unclear (the portal mixes EUR and millions), so the amount is unknown.
-    """
-    try:
-        amount = float((printed or "").strip())
-    except ValueError:
-        return None
-    return amount if 1_000 <= amount < 1e12 else None
-
-
-def deadlines(printed: Sequence[str], model: str | None) -> tuple[Deadline, ...]:
-    """Deadlines in order of time, each with its role in a two-stage or cut-off procedure."""
-    days = sorted({(found, text) for text in printed if (found := day(text))})
-    first_of_day = dict(reversed(days))
-
-    def kind(position: int) -> DeadlineKind:
-        if model == "two-stage":
-            return "stage 1" if position == 0 else "stage 2"
-        return "cut-off" if model == "several cut-offs" or len(first_of_day) > 1 else "single"
-
-    ordered = sorted(first_of_day.items())
-    return tuple(Deadline(at=at, printed=text, kind=kind(i)) for i, (at, text) in enumerate(ordered))
-
-
-def entry_deadlines(call: Call) -> list[Deadline]:
-    """Deadlines by which a newcomer can still enter: a second stage is only for those in the first."""
-    return [d for d in call.deadlines if d.kind in _ENTRY_KINDS]
-
-
-def next_deadline(call: Call, as_of: date) -> Deadline | None:
-    """The first deadline on or after `as_of` that a newcomer can meet."""
-    return next((d for d in entry_deadlines(call) if on(d) >= as_of), None)
-
-
-def on(deadline: Deadline) -> date:
-    """The day of a deadline, in the zone it was stated in."""
-    return deadline.at.date() if isinstance(deadline.at, datetime) else deadline.at
-
-
-def status(
-    claim: str | None, opens_on: date | None, found: Sequence[Deadline], as_of: date
-) -> tuple[Status, str | None]:
-    """Status on a day, and why it differs from the source's claim. A claim yields to stated dates."""
-    entry = [on(d) for d in found if d.kind in _ENTRY_KINDS]
-    known: Status = claim if claim in ("forthcoming", "open", "closed") else "unknown"  # type: ignore[assignment]
-    if entry and max(entry) < as_of:
-        later = any(on(d) >= as_of for d in found)
-        which = "first stage, the only way in," if later else "last deadline"
-        note = f"the source says {known}, but its {which} ended on {max(entry).isoformat()}"
-        return "closed", note if known != "closed" else None
-    if known == "closed":
-        return "closed", None
-    if opens_on and opens_on > as_of:
-        note = f"the source says {known}, but it opens on {opens_on.isoformat()}"
-        return "forthcoming", note if known != "forthcoming" else None
-    if opens_on and entry:
-        note = f"the source says {known}, but it opened on {opens_on.isoformat()}"
-        return "open", note if known != "open" else None
-    return known, None if entry else "the source states no deadline"
+def claimed_status(printed: str | None, zone: str | None) -> str | None:
+    """The status that a status line claims; one that goes on with a period, such as "open t/m 1 mei 2026",
+    counts by its first words. None where the words are not in the vocabulary."""
+    exact = term("status", printed)
+    words = (printed or "").strip().lower()
+    if exact or not dates.rounds(printed or "", zone, labelled=True):
+        return exact
+    known = sorted(vocabulary()["status"].items(), key=lambda item: -len(item[0]))
+    return next((claim for phrase, claim in known if re.match(rf"{re.escape(phrase)}\b", words)), None)
 
 
 def budget(lines: Sequence[dict[str, Any]], identifier: str | None) -> dict[str, Any]:
@@ -128,15 +75,15 @@ def budget(lines: Sequence[dict[str, Any]], identifier: str | None) -> dict[str,
     totals: dict[str, float] = {}
     for line in lines:
         topic = line["action"].split(" - ", 1)[0].strip()
-        amount = sum(euros(value) or 0.0 for value in line["years"].values())
+        amount = sum(money.euros(value) or 0.0 for value in line["years"].values())
         totals[topic] = totals.get(topic, 0.0) + amount
     own = [line for line in lines if identifier and line["action"].startswith(f"{identifier} - ")]
     if not own:
         return {}
     total = totals.get(identifier or "") or None
     shared = len(totals) > 1 and len(set(totals.values())) == 1
-    minima = [least for line in own if (least := euros(line["grant_min"])) is not None]
-    maxima = [most for line in own if (most := euros(line["grant_max"])) is not None]
+    minima = [least for line in own if (least := money.euros(line["grant_min"])) is not None]
+    maxima = [most for line in own if (most := money.euros(line["grant_max"])) is not None]
     counts = [
         int(line["expected_grants"]) for line in own if re.fullmatch(r"[1-9]\d*", line["expected_grants"])
     ]
@@ -156,55 +103,52 @@ def budget(lines: Sequence[dict[str, Any]], identifier: str | None) -> dict[str,
     }
 
 
-def normalise(raw: RawCall, *, level: Level, as_of: date) -> tuple[Call, list[Issue]]:
-    """Type one raw record as of a day. Oddities come back as issues; a ValueError means no call."""
+def normalise(
+    raw: RawCall, *, level: Level, as_of: date, zone: str | None = None, prose: bool = True
+) -> tuple[Call, list[Issue]]:
+    """Type one raw record as of a day. Oddities come back as issues; a ValueError means no call.
+
+    `zone` is the clock that hours without one are printed in. Without `prose`, dates, money and who may
+    apply are taken from fields alone: the texts of such a source speak of other things.
+    """
     f: dict[str, Any] = raw.fields
-    model = term("deadline_model", f.get("deadline_model"))
-    printed_deadlines, odd = _reconcile(f.get("deadlines") or [], f.get("action_deadlines") or [], model)
-    found = deadlines(printed_deadlines, model)
-    opens_on = day(f.get("opens_on") or "")
-    state, note = status(term("status", f.get("status")), opens_on, found, as_of)
-    body = [Section(**section) for section in f.get("sections") or []]
-    texts = [section.text for section in body] + [f.get("conditions") or ""]
-    money = budget(f.get("budget_lines") or [], f.get("identifier"))
-    plain = euros(f.get("budget"))
-    trl_min, trl_max, trl_words = readiness(texts)
-    rate, rate_words = funding_rate(texts)
-    least, least_words = consortium(texts)
-    programme = term("programme", f.get("programme"))
-    page = raw.pages[0]
+    said = _statements(f)
+    texts = [statement.text for statement in said]
+    facts = Facts()
+    facts.odd += _unknown_words(f, zone)
+    _when(facts, raw, said if prose else [], zone, as_of, prose)
+    _how_much(facts, f, said if prose else [])
+    _for_whom(facts, f, said, texts, prose)
+    page, name = raw.pages[0], f"{raw.source}:{raw.key}"
+    title = _FOOTNOTE.sub("", f.get("title") or "").strip() or _missing(raw, "title")
+    if f.get("document_type") and (cited := _CITED_AS.search(title)):
+        title = cited[1]
     printed = {
-        "title": f.get("title"),
-        "status": f.get("status"),
-        "opens_on": f.get("opens_on"),
-        "deadlines": "; ".join(printed_deadlines),
-        "programme": f.get("programme"),
-        "type_of_action": f.get("type_of_action"),
-        "budget_total_eur": f.get("budget") if not money else None,
-        "trl_min": trl_words,
-        "trl_max": trl_words,
-        "funding_rate": rate_words,
-        "consortium": least_words,
-    } | money.pop("printed", {})
-    call = Call(
-        call_id=f"{raw.source}:{raw.key}",
+        n: f.get(n) for n in ("title", "status", "programme", "type_of_action", "checked_on")
+    } | facts.printed
+    kept = {n: words[:_LONGEST] for n, words in printed.items() if words}
+    document = Document(
+        document_id=name,
         source=raw.source,
-        level=level,
-        programme=programme,
-        title=_FOOTNOTE.sub("", f.get("title") or "").strip() or _missing(raw, "title"),
+        role=role_of(title, f.get("document_type")),
+        title=title,
         url=f.get("url") or page.url,
-        status=state,
-        status_note=note,
-        opens_on=opens_on,
-        deadlines=found,
-        **{"budget_total_eur": plain, "grant_min_eur": None, "grant_max_eur": None} | money,
-        funding_rate=rate,
-        trl_min=trl_min,
-        trl_max=trl_max,
-        applicants=(),
-        regions=(),
-        consortium=least,
-        language=f.get("language"),
+        issuer=f.get("issuer"),
+        published_on=_printed_day(f.get("published_on")),
+        references=tuple(f.get("references") or ()),
+        fetched_at=page.fetched_at,
+        page_sha256=page.sha256,
+        archive_record=page.archive_record,
+        printed=kept,
+    )
+    call = Call(
+        call_id=name,
+        source=raw.source,
+        level=term("level", f.get("issuer_type") or f.get("level")) or level,
+        programme=term("programme", f.get("programme")) or (f.get("programme") if prose else None),
+        title=title,
+        url=document.url,
+        language=f.get("language") or language_of(" ".join(texts)[:5000]),
         kind=term("kind", f.get("kind")),
         identifier=f.get("identifier"),
         call_identifier=f.get("call_identifier"),
@@ -212,44 +156,243 @@ def normalise(raw: RawCall, *, level: Level, as_of: date) -> tuple[Call, list[Is
         parent_topic=f.get("parent_topic"),
         type_of_action=f.get("type_of_action"),
         keywords=tuple(f.get("keywords") or ()),
-        sections=tuple(body),
+        sections=tuple(_sections(f)),
         conditions=f.get("conditions"),
+        checked_on=_printed_day(f.get("checked_on")),
+        documents=(document,),
+        contradictions=tuple(facts.contradictions),
         fetched_at=page.fetched_at,
         page_sha256=page.sha256,
         archive_record=page.archive_record,
-        printed={name: words for name, words in printed.items() if words},
+        printed=kept,
+        **facts.values,
     )
-    if f.get("programme") and not programme:
-        odd.append(("unknown_programme", f"programme code {f['programme']!r} is not in the vocabulary"))
-    if f.get("status") and not term("status", f["status"]):
-        odd.append(("unknown_status", f"status {f['status']!r} is not in the vocabulary"))
-    if f.get("opens_on") and not opens_on:
-        odd.append(("unread_date", f"opening {f['opens_on']!r} was not understood"))
-    odd += [
-        ("unread_date", f"deadline {text!r} was not understood")
-        for text in printed_deadlines
-        if not day(text)
-    ]
-    if len(found) > 1 and model not in ("two-stage", "several cut-offs"):
-        odd.append(
-            ("several_deadlines", f"{len(found)} deadlines without a stated procedure: read as cut-offs")
-        )
-    if note and state == "closed":
-        odd.append(("stale_row", note))
     issues = [
-        Issue(source=raw.source, severity="info", code=code, detail=detail, key=raw.key)
-        for code, detail in odd
+        Issue(source=raw.source, severity="info", code=code, detail=detail[:500], key=raw.key)
+        for code, detail in facts.odd
     ]
     return call, issues
 
 
-def _missing(raw: RawCall, field: str) -> str:
-    raise ValueError(f"{raw.source}:{raw.key} has no {field}")
+def _sections(f: dict[str, Any]) -> list[Section]:
+    """The call's text by heading; labelled facts are shown with it, first."""
+    facts = "\n".join(f"{fact['label']}: {fact['text']}" for fact in f.get("facts") or [])
+    told = [Section(heading="", text=facts)] if facts else []
+    return told + [Section(**section) for section in f.get("sections") or []]
 
 
-def _reconcile(
-    stated: list[str], of_actions: list[str], model: str | None
-) -> tuple[list[str], list[tuple[str, str]]]:
+def _statements(f: dict[str, Any]) -> list[Statement]:
+    """All that a record says, each piece with its label: facts, sections, conditions, the status line."""
+    pairs = [(fact["label"], fact["text"]) for fact in f.get("facts") or []]
+    pairs += [(section["heading"], section["text"]) for section in f.get("sections") or []]
+    pairs += [("", f["conditions"])] if f.get("conditions") else []
+    if f.get("status") and not any(term("label", label) == "status" for label, _ in pairs):
+        pairs.append(("status", f["status"]))
+    return [Statement(_NUMBERED.sub("", label.strip()).rstrip(" :.?").lower(), text) for label, text in pairs]
+
+
+def _printed_day(printed: str | None) -> date | None:
+    found = dates.moment(printed or "")
+    return day_of(found) if found else None
+
+
+def _unknown_words(f: dict[str, Any], zone: str | None) -> Odd:
+    odd: Odd = []
+    if f.get("programme") and str(f["programme"]).isdigit() and not term("programme", f["programme"]):
+        odd.append(("unknown_programme", f"programme code {f['programme']!r} is not in the vocabulary"))
+    if f.get("status") and not claimed_status(f["status"], zone):
+        odd.append(("unknown_status", f"status {f['status']!r} is not in the vocabulary"))
+    return odd
+
+
+def _when(
+    facts: Facts, raw: RawCall, said: Sequence[Statement], zone: str | None, as_of: date, prose: bool
+) -> None:
+    """Opening, deadlines, status and how the money is given out."""
+    f: dict[str, Any] = raw.fields
+    printed_dates: list[str] = list(f.get("deadlines") or [])
+    if prose:
+        groups = _structured_rounds(f, zone) + _stated_rounds(said, zone)
+        found = window(groups)
+        opens_on, closings = found.opens_on, found.deadlines
+        facts.printed["deadlines"] = "; ".join(d.printed for d in closings or found.disputed)
+        facts.printed["opens_on"] = found.printed_opening
+        if found.disputed:
+            facts.contradictions.append(_exclusive(raw, found.disputed))
+    else:
+        model = term("deadline_model", f.get("deadline_model"))
+        printed_dates, odd = _reconcile(printed_dates, f.get("action_deadlines") or [], model)
+        facts.odd += odd
+        opens_on, closings, found = day(f.get("opens_on") or ""), deadlines(printed_dates, model), None
+        facts.printed["deadlines"], facts.printed["opens_on"] = "; ".join(printed_dates), f.get("opens_on")
+        if len(closings) > 1 and model not in ("two-stage", "several cut-offs"):
+            told = f"{len(closings)} deadlines without a stated procedure: read as cut-offs"
+            facts.odd.append(("several_deadlines", told))
+    first = opening(f.get("opens_on") or "", zone) or day(f.get("opens_on") or "")
+    unread = [("opening", f["opens_on"])] if f.get("opens_on") and not first else []
+    unread += [("deadline", t) for t in printed_dates if not (dates.moment(t, zone) if prose else day(t))]
+    facts.odd += [("unread_date", f"{what} {text!r} was not understood") for what, text in unread]
+    facts.values |= {"opens_on": opens_on, "deadlines": closings}
+    _claims(
+        facts, f, said, zone, as_of, [day_of(r.closes) for r in found.disputed if r.closes] if found else []
+    )
+
+
+def _claims(
+    facts: Facts,
+    f: dict[str, Any],
+    said: Sequence[Statement],
+    zone: str | None,
+    as_of: date,
+    disputed: Sequence[date],
+) -> None:
+    """Whether there is a fixed end, how the money is given out, and the status on the day."""
+    texts = [statement.text for statement in said]
+    endless = next((w for s in said if (w := dates.open_ended(s.text, _is(s, "window")))), None)
+    spent = next((words for text in texts if (words := dates.until_spent(text))), None)
+    facts.state("rolling", True if endless and not facts.values["deadlines"] else None, endless)
+    facts.state("until_spent", True if spent else None, spent)
+    facts.state("allocation", *terms.allocation(texts))
+    claim, words = claimed_status(f.get("status"), zone), f.get("status")
+    if claim is None:
+        claim, words = terms.said_status(texts)
+    ended = _printed_day(f.get("in_force_until"))
+    if ended and ended < as_of:
+        claim, words = "closed", f["in_force_until"]
+    facts.state("claimed_status", claim, words)
+    state, note = status(
+        claim,
+        facts.values["opens_on"],
+        facts.values["deadlines"],
+        as_of,
+        rolling=facts.values["rolling"],
+        disputed=disputed,
+    )
+    facts.values |= {"status": state, "status_note": note}
+    if note and state == "closed":
+        facts.odd.append(("stale_row", note))
+
+
+def _is(statement: Statement, kind: str) -> bool:
+    return term("label", statement.label) == kind
+
+
+def _structured_rounds(f: dict[str, Any], zone: str | None) -> list[list[Round]]:
+    """The rounds that date fields state. An end at the publisher's midnight is unknown: which day is last?"""
+
+    def read(printed: str) -> date | datetime | None:
+        at = dates.moment(printed, zone)
+        if isinstance(at, datetime) and zone:
+            at = at.astimezone(ZoneInfo(zone))
+        return None if isinstance(at, datetime) and at.time() == time(0) else at
+
+    opens = opening(f["opens_on"], zone) if f.get("opens_on") else None
+    closings = [(at, text) for text in f.get("deadlines") or [] if (at := read(text))]
+    first = min((day_of(at) for at, _ in closings), default=None)
+    if not closings:
+        return [[Round(opens, None, f["opens_on"])]] if opens else []
+    begins = opens if opens and first and opens <= first else None
+    return [[Round(begins if day_of(at) == first else None, at, text) for at, text in closings]]
+
+
+def _stated_rounds(said: Iterable[Statement], zone: str | None) -> list[list[Round]]:
+    """The rounds that texts state, one list a statement."""
+    found = []
+    for statement in said:
+        bare = dates.moment(statement.text, zone)
+        if _is(statement, "opening") and (begins := opening(statement.text, zone)):
+            found.append([Round(begins, None, statement.text)])
+        elif bare and _is(statement, "closing"):
+            found.append([Round(None, bare, statement.text)])
+        else:
+            labelled = term("label", statement.label) in ("window", "closing", "status")
+            found.append(dates.rounds(statement.text, zone, labelled=labelled))
+    return [rounds for rounds in found if rounds]
+
+
+def _exclusive(raw: RawCall, disputed: Sequence[Round]) -> Contradiction:
+    name = f"{raw.source}:{raw.key}"
+    claims = tuple(
+        Claim(document_id=name, value=r.closes.isoformat() if r.closes else None, printed=r.printed)
+        for r in disputed
+    )
+    return Contradiction(field="deadlines", claims=claims)
+
+
+_AMOUNTS = (
+    "budget_total_eur remaining_budget_eur grant_max_eur grant_min_eur eligible_costs_min_eur "
+    "eligible_costs_max_eur own_contribution_min_eur"
+).split()
+
+
+def _how_much(facts: Facts, f: dict[str, Any], said: Sequence[Statement]) -> None:
+    """Amounts: the portal's budget lines, or what labels and sentences state; two values are none."""
+    lines = budget(f.get("budget_lines") or [], f.get("identifier"))
+    facts.printed |= lines.pop("printed", {})
+    if not lines and f.get("budget"):
+        facts.state("budget_total_eur", money.euros(f["budget"]), f["budget"])
+    language = f.get("language")
+    stated = [found for s in said for found in money.stated(s.text, language, s.label or None)]
+    for name in _AMOUNTS:
+        own = [found for found in stated if found.field == name]
+        values = {found.eur for found in own}
+        if own:
+            facts.state(
+                name, values.pop() if len(values) == 1 else None, _joined(found.printed for found in own)
+            )
+    facts.values |= lines
+    least, most = facts.values.get("grant_min_eur"), facts.values.get("grant_max_eur")
+    if least and most and least > most and not lines:
+        facts.values |= {"grant_min_eur": None, "grant_max_eur": None}
+    for name in ("budget_total_eur", "grant_max_eur", "grant_min_eur"):
+        facts.values.setdefault(name, None)
+
+
+def _for_whom(
+    facts: Facts, f: dict[str, Any], said: Sequence[Statement], texts: Sequence[str], prose: bool
+) -> None:
+    """Readiness levels, rates, partners; and with `prose` who may apply, and from where."""
+    lowest, highest, words = clauses.readiness(texts)
+    facts.state("trl_min", lowest, words)
+    facts.state("trl_max", highest, words)
+    facts.state("consortium", *clauses.consortium(texts))
+    _rates(facts, said, texts, prose)
+    listed = terms.applicant_terms(f.get("applicants") or ())
+    told = [terms.applicants([s.text], s.label or None) for s in said] if prose else []
+    named = tuple(dict.fromkeys(who for found, _ in told for who in found))
+    words = "; ".join(f.get("applicants") or ()) or _joined(words for _, words in told)
+    facts.state("applicants", listed or named, words)
+    places = [s.text for s in said if _is(s, "region")] if prose else []
+    places = [*(f.get("regions") or ()), *places]
+    bound = [nuts.stated_regions([s.text], s.label or None) for s in said] if prose else []
+    stated = {found for found, words in bound if words}
+    words = "; ".join(places) or _joined(words for _, words in bound)
+    facts.state("regions", nuts.regions(places) or (stated.pop() if len(stated) == 1 else ()), words)
+
+
+def _rates(facts: Facts, said: Sequence[Statement], texts: Sequence[str], prose: bool) -> None:
+    """Funding rates; statements that differ, or one that is not clear, leave a rate unknown."""
+    found = [rates.funding_rates([s.text], s.label or None) for s in said]
+    found = [r for r in (found if prose else [rates.funding_rates(texts)]) if r.printed]
+    words = _joined(r.printed for r in found)
+    own = {r.own_contribution_min for r in found if r.own_contribution_min is not None}
+    unclear = (r for r in found if r.sme is None and r.own_contribution_min is None)
+    every = {r.rate for r in found if r.rate is not None} | {r.rate for r in unclear}
+    smes = {r.sme for r in found if r.sme is not None}
+    facts.state("funding_rate", every.pop() if len(every) == 1 else None, words)
+    facts.state("funding_rate_sme", smes.pop() if len(smes) == 1 else None, words if smes else None)
+    facts.state("own_contribution_min_rate", own.pop() if len(own) == 1 else None, words if own else None)
+
+
+def _joined(words: Iterable[str | None]) -> str | None:
+    return " … ".join(dict.fromkeys(filter(None, words))) or None
+
+
+def _missing(raw: RawCall, name: str) -> str:
+    raise ValueError(f"{raw.source}:{raw.key} has no {name}")
+
+
+def _reconcile(stated: list[str], of_actions: list[str], model: str | None) -> tuple[list[str], Odd]:
     """One list of deadlines out of the record's own and its actions'; a contradiction is reported.
 
     The actions add cut-offs and stages that the record leaves out. For a single deadline the record's

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline.clauses import sentences
+from pipeline.prose import sentences
 from pipeline.schema import Profile
 
 MOST_BYTES = 20 * 1024 * 1024

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.clauses import sentences
 from pipeline.profiles import OwnPassage
+from pipeline.prose import sentences
 from pipeline.schema import Call, Evidence, Match, Profile
 
 SENTENCE_CHARACTERS = 300
@@ -37,6 +37,10 @@ _GENERIC = re.compile(
         smart sme smes social solution- space stakeholder- standard- start start-ups state- step- strateg-
         study support- sustainab- system- take- task- team- techni- technolog- test testing time tool-
         topic- training transition- type- universit- use use[drs] value- work- year-
+        aanvra- advies bedrijf bedrijven bijdra- binnen budget- dienst- doel- drenthe drentse extra
+        fr[iy]es- fr[iy]sl- goed groei- groningen groninger grote? hulp jaar jaren kennis- klant- klein- kosten
+        maak maakt maken maxim- mkb mogelijk- nederland- nieuwe? noord- onderne- ons onze ontwikkel- plan
+        plannen product- provincie- regeling- samen- subsid- verder wij willen zelf
         """.split()
     )
 )

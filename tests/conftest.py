@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +20,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "crawlers" / "samples"
+PROFILES = sorted(map(str, (ROOT / "profiles").glob("*.yml")))
 SHARED = Path(os.environ.get("FUNDMATCH_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+# Field → how many labelled words were read right, wrong, missed, or rightly left unknown
+TRUTH: dict[str, Counter[str]] = defaultdict(Counter)
 
 
 def a_call(**more: Any) -> Call:
@@ -59,6 +68,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Precision and recall per field, where the truth table was read."""
+    if not TRUTH:
+        return
+    terminalreporter.write_sep("-", "truth table: printed words → typed fields")
+    terminalreporter.write_line(
+        f"{'field':28}{'right':>6}{'wrong':>6}{'missed':>7}{'unknown':>8}  precision  recall"
+    )
+    for name, count in [*sorted(TRUTH.items()), ("all", sum(TRUTH.values(), Counter()))]:
+        said, there = count["right"] + count["wrong"], count["right"] + count["wrong"] + count["missed"]
+        figures = "".join(
+            f"{count[kind]:>{width}}"
+            for kind, width in [("right", 6), ("wrong", 6), ("missed", 7), ("unknown", 8)]
+        )
+        precision = f"{count['right'] / said:.3f}" if said else "-"
+        recall = f"{count['right'] / there:.3f}" if there else "-"
+        terminalreporter.write_line(f"{name:28}{figures}{precision:>11}{recall:>8}")
+
+
 @pytest.fixture(autouse=True)
 def quick_and_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses between requests to a stand-in, and no settings of the person who runs the tests."""
@@ -75,3 +103,23 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     from embeddings.encode import Encoder
 
     return Encoder(cache_dir=tmp_path_factory.mktemp("vectors"))
+
+
+def child(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The installed command, in a process of its own."""
+    program = Path(sys.executable).with_name("fundmatch")
+    return subprocess.run(
+        [str(program), *map(str, arguments)], capture_output=True, text=True, env=os.environ | environment
+    )
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A home after what `make demo` does, under Prefect, and what that printed."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    imported = child("--home", home, "profiles", "import", *PROFILES)
+    assert imported.returncode == 0, imported.stderr
+    done = child("--home", home, "run", "--replay", SAMPLES, COLUMNS="1000")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    yield home, done.stdout

@@ -72,9 +72,9 @@ DEADLINES = {
     "a day": ((deadline(date(2026, 9, 15)),), "15 September 2026 (hour not stated)", "92 days left"),
     "today": ((deadline(date(2026, 6, 15)),), "15 June 2026 (hour not stated)", "today"),
     "tomorrow": ((deadline(date(2026, 6, 16)),), "16 June 2026 (hour not stated)", "1 day left"),
-    "an hour with its zone": (
+    "an hour in the reader's zone": (
         (deadline(datetime(2026, 9, 15, 15, tzinfo=UTC)),),
-        "15 September 2026, 15:00 (UTC)",
+        "15 September 2026, 17:00 (CEST)",
         "92 days left",
     ),
     "two stages": (

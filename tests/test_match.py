@@ -13,11 +13,11 @@ from conftest import SHARED, a_call
 from embeddings.encode import Encoder
 from embeddings.index import build_index, open_index
 from embeddings.lexical import LexicalIndex
-from pipeline.clauses import sentences
 from pipeline.eligibility import eligibility, only_for_hubs, overall
 from pipeline.expect import Expect, faults
 from pipeline.match import KEPT, Passage, Similarity, call_passages, lexical_text, rank
 from pipeline.profiles import OwnPassage, passages_of
+from pipeline.prose import sentences
 from pipeline.schema import Call, Deadline, DeadlineKind, Match, Profile, Section, Verdict
 
 AS_OF = date(2026, 6, 15)

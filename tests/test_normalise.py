@@ -4,22 +4,19 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+import yaml
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.clauses import consortium, funding_rate, readiness
-from pipeline.normalise import (
-    budget,
-    day,
-    deadlines,
-    entry_deadlines,
-    euros,
-    next_deadline,
-    normalise,
-    status,
-    vocabulary,
-)
+from pipeline.clauses import consortium, readiness
+from pipeline.dates import day
+from pipeline.deadlines import deadlines, entry_deadlines, next_deadline, status
+from pipeline.money import euros
+from pipeline.normalise import budget, normalise
+from pipeline.rates import funding_rates
 from pipeline.schema import Call, Page, RawCall
+from pipeline.vocabulary import vocabulary
 
 AS_OF = date(2026, 6, 15)
 PAGE = Page(
@@ -33,13 +30,13 @@ PAGE = Page(
 def typed(as_of: date = AS_OF, **fields: Any) -> Call:
     base: dict[str, Any] = {"title": "T", "status": "31094502", "identifier": "X-01", "language": "en"}
     raw = RawCall(source="eu_portal", key="1", fields=base | fields, pages=(PAGE,))
-    return normalise(raw, level="european", as_of=as_of)[0]
+    return normalise(raw, level="european", as_of=as_of, prose=False)[0]
 
 
 def codes(**fields: Any) -> list[str]:
     base: dict[str, Any] = {"title": "T", "status": "31094502"}
     raw = RawCall(source="eu_portal", key="1", fields=base | fields, pages=(PAGE,))
-    return [issue.code for issue in normalise(raw, level="european", as_of=AS_OF)[1]]
+    return [issue.code for issue in normalise(raw, level="european", as_of=AS_OF, prose=False)[1]]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +230,7 @@ def test_readiness(text: str, expected: tuple[int | None, int | None]) -> None:
     ],
 )
 def test_funding_rate(text: str, expected: float | None) -> None:
-    assert funding_rate([text])[0] == expected
+    assert funding_rates([text]).rate == expected
 
 
 @pytest.mark.parametrize(
@@ -298,11 +295,7 @@ def test_words_outside_the_vocabulary_are_reported() -> None:
 
 
 def test_vocabulary_has_no_word_twice() -> None:
-    import yaml
-
-    from pipeline import normalise as module
-
-    path = module.files("pipeline").joinpath("vocabulary.yml")
+    path = ROOT / "pipeline" / "vocabulary.yml"
     for name, terms in yaml.safe_load(path.read_text("utf-8")).items():
         words = [word.lower() for said in terms.values() for word in said]
         assert len(words) == len(set(words)), name

@@ -18,12 +18,16 @@ from conftest import ROOT, a_call
 
 from pipeline.schema import (
     Call,
+    Claim,
     Consortium,
+    Contradiction,
     Deadline,
+    Document,
     Eligibility,
     Evidence,
     Issue,
     Match,
+    Organisation,
     Page,
     Profile,
     RawCall,
@@ -68,6 +72,45 @@ def hostile() -> Call:
         sections=(Section(heading="", text="x" * 1_000_000), Section(heading="Scope", text="[1, 2]\n{}")),
         printed={"a.b": "=1+1", "": "empty key", "quote'": '"'},
         keywords=("5G",),
+        rolling=True,
+        allocation="first come",
+        funding_rate_sme=0.75,
+        checked_on=date(2026, 6, 1),
+        documents=tuple(a_document(role, quoted) for role, quoted in (("page", "'"), ("amendment", '"\\'))),
+        contradictions=(
+            Contradiction(
+                field="deadlines",
+                claims=(
+                    Claim(document_id="a:1", value=[{"at": "2026-01-01"}], printed="tot '1' januari"),
+                    Claim(document_id="b:2", value=None, printed='"; DROP'),
+                ),
+                settled_by="b:2",
+            ),
+            Contradiction(
+                field="grant_max_eur",
+                claims=(
+                    Claim(document_id="a:1", value=5000.0, printed="€ 5.000"),
+                    Claim(document_id="b:2", value="x", printed="€ 6.000"),
+                ),
+            ),
+        ),
+    )
+
+
+def a_document(role: Any, quoted: str) -> Document:
+    return Document(
+        document_id=f"koop_sru:{role}{quoted}",
+        source="koop_sru",
+        role=role,
+        title=f"=1+1 {quoted}",
+        url="https://example.org/x",
+        issuer=None,
+        published_on=date(2026, 1, 2),
+        references=("CVDR1", quoted),
+        fetched_at=SEEN,
+        page_sha256="c" * 64,
+        archive_record="w#2",
+        printed={"a": quoted},
     )
 
 
@@ -154,6 +197,7 @@ def test_records_survive_the_round_trip(tmp_path: Path) -> None:
         (SourceHealth, "core.source_health", {"run_id"}),
         (Issue, "core.issues", {"run_id"}),
         (RawCall, "raw.calls", set()),
+        (Organisation, "core.organisations", set()),
     ],
 )
 def test_columns_are_the_models_fields(tmp_path: Path, model: Any, table: str, own: set[str]) -> None:
@@ -188,6 +232,35 @@ def test_words_that_jitter_are_no_change_and_a_moved_deadline_is(tmp_path: Path)
     with open_warehouse(current) as warehouse:
         versions = warehouse.sql("SELECT run_id, list_sort(changed) FROM core.call_versions ORDER BY version")
         assert versions.fetchall() == [("run1", []), ("run3", ["title"]), ("run4", ["deadlines", "title"])]
+
+
+def test_contradictions_are_a_row_a_claim_and_a_document_leads_to_its_call(tmp_path: Path) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    build(week(calls=[hostile()]), file, None)
+    with open_warehouse(file) as warehouse:
+        rows = warehouse.sql(
+            "SELECT field, document_id, printed, settled_by FROM mart.contradictions"
+        ).fetchall()
+        assert sorted(rows) == [
+            ("deadlines", "a:1", "tot '1' januari", "b:2"),
+            ("deadlines", "b:2", '"; DROP', "b:2"),
+            ("grant_max_eur", "a:1", "€ 5.000", None),
+            ("grant_max_eur", "b:2", "€ 6.000", None),
+        ]
+        assert warehouse.call("koop_sru:page'") == hostile()
+
+
+def test_where_a_document_was_read_is_no_change_and_another_document_is(tmp_path: Path) -> None:
+    one, again, more = (tmp_path / f"{n}.duckdb" for n in "abc")
+    page, amendment = a_document("page", "'"), a_document("amendment", "'")
+    build(week(calls=[call(documents=(page,))]), one, None)
+    moved = page.model_copy(update={"archive_record": "w#9", "fetched_at": SEEN + timedelta(days=7)})
+    build(week(2, calls=[call(documents=(moved,))]), again, one)
+    build(week(3, calls=[call(documents=(moved, amendment))]), more, again)
+    with open_warehouse(more) as warehouse:
+        versions = "SELECT version, changed FROM core.call_versions ORDER BY version"
+        assert warehouse.sql(versions).fetchall() == [(1, []), (2, ["documents"])]
+        assert warehouse.sql("SELECT last_seen_on FROM core.calls").fetchall() == [(date(2026, 6, 22),)]
 
 
 def test_a_call_that_vanishes_stays_as_not_seen_since(tmp_path: Path) -> None:

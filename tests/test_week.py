@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, SAMPLES
+from conftest import PROFILES, SAMPLES, child
 
+from crawlers.sources import source_names
 from flows.cli import main
 from pipeline.schema import Call, Match
 from warehouse.read import open_warehouse
 
-PROFILES = sorted(map(str, (ROOT / "profiles").glob("*.yml")))
 ONE_PROFILE = (
     "- {id: one, name: One, kind: sme, language: en, label: example, "
     "description: We make sensors for robots.}"
 )
+ONLY_PORTAL = ("--sources", "eu_portal")  # the other sources keep what they have
 Fundmatch = Callable[..., tuple[int, str, str]]
 
 
@@ -47,26 +47,6 @@ def fundmatch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         return status, told.out, told.err
 
     return command
-
-
-def child(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The installed command, in a process of its own."""
-    program = Path(sys.executable).with_name("fundmatch")
-    return subprocess.run(
-        [str(program), *map(str, arguments)], capture_output=True, text=True, env=os.environ | environment
-    )
-
-
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A home after what `make demo` does, under Prefect, and what that printed."""
-    home = tmp_path_factory.mktemp("demo") / "home"
-    imported = child("--home", home, "profiles", "import", *PROFILES)
-    assert imported.returncode == 0, imported.stderr
-    done = child("--home", home, "run", "--replay", SAMPLES, COLUMNS="1000")
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    yield home, done.stdout
 
 
 @pytest.fixture
@@ -94,7 +74,7 @@ def test_the_demo_shows_each_profile_three_open_calls_with_deadline_and_reason(
     for profile in profiles:
         lines = paragraphs[f"{profile.name} ({profile.id}, {profile.label})"].splitlines()
         assert [line.strip()[:2] for line in lines[::2]] == ["1.", "2.", "3."]
-        assert all("deadline " in line and "; " in line for line in lines[1::2])
+        assert all(line.strip().startswith("deadline") and "; " in line for line in lines[1::2])
     assert str(home / "warehouse.duckdb") in told and "Peak memory" in told
     assert (home / "digests" / "2026-W25" / "index.html").exists()
 
@@ -171,9 +151,11 @@ def test_previews_are_written_again_the_same(home: Path, fundmatch: Fundmatch) -
 
 
 def test_sources_and_profiles_are_listed(demo: tuple[Path, str], fundmatch: Fundmatch) -> None:
-    (source,) = json.loads(fundmatch("--home", demo[0], "sources", "--json")[1])
-    assert source["source"] == "eu_portal" and source["state"] == "ok" and source["records"] >= 48
-    assert "eu_portal" in fundmatch("--home", demo[0], "sources")[1]
+    sources = {s["source"]: s for s in json.loads(fundmatch("--home", demo[0], "sources", "--json")[1])}
+    assert list(sources) == source_names() and {s["state"] for s in sources.values()} == {"ok"}
+    assert sources["eu_portal"]["records"] >= 48 and sources["eu_portal"]["open_calls"] >= 30
+    assert sources["evergreen"]["age_days"] == 14 and sources["edih"]["level"] == "european"
+    assert all(name in fundmatch("--home", demo[0], "sources")[1] for name in sources)
     ids = [p["id"] for p in json.loads(fundmatch("--home", demo[0], "profiles", "list", "--json")[1])]
     assert "5groningen" in ids and ids == sorted(ids)
     shown = json.loads(fundmatch("--home", demo[0], "profiles", "show", "5groningen")[1])
@@ -224,7 +206,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "no origin": (["run"], "--live (the web) or --replay DIR"),
     "two origins": (["run", "--live", "--replay", "{samples}"], "one of them"),
     "an archive that is not there": (["run", "--replay", "{tmp}/nowhere"], "no such file or folder"),
-    "an unknown source": (["crawl", "eu_protal", "--replay", "{samples}"], "known: eu_portal"),
+    "an unknown source": (["crawl", "eu_protal", "--replay", "{samples}"], "known: cvdr, edih, eu_portal"),
     "an unknown profile": (["match", "5groningn"], "did you mean 5groningen?"),
     "an unknown call": (["explain", "5groningen", "eu_portal:1"], "there is no call 'eu_portal:1'"),
     "an empty text": (["match", "--text", "  "], "--text is empty"),
@@ -294,7 +276,7 @@ def test_damage_is_told_and_what_was_good_stays(
     archive = Path(shutil.copytree(SAMPLES, tmp_path / "archive"))
     page = next((archive / "eu_portal").glob("search*1.json"))
     before = matches(home)
-    arguments = ["--home", home, "run", "--plain", "--as-of", "2026-06-15", "--replay", archive]
+    arguments = ["--home", home, "run", "--plain", *ONLY_PORTAL, "--as-of", "2026-06-15", "--replay", archive]
     if damage == "warehouse":
         (home / "warehouse.duckdb").write_bytes(b"not a database")
         status, _, complaint = fundmatch(*arguments)
@@ -308,8 +290,9 @@ def test_damage_is_told_and_what_was_good_stays(
         page.write_text(page.read_text("utf-8")[:5000], "utf-8")
     status, told, complaint = fundmatch(*arguments)
     assert status == 1 and "error: eu_portal" in complaint and "Traceback" not in complaint + told
-    (source,) = json.loads(fundmatch("--home", home, "sources", "--json")[1])
-    assert source["state"] == "broken" and source["records"] >= 48
+    sources = {s["source"]: s for s in json.loads(fundmatch("--home", home, "sources", "--json")[1])}
+    assert sources["eu_portal"]["state"] == "broken" and sources["eu_portal"]["records"] >= 48
+    assert {s["state"] for name, s in sources.items() if name != "eu_portal"} == {"kept"}
     assert matches(home) == before  # the last good records are shown instead
     mail = (home / "digests" / "2026-W25" / "5groningen.txt").read_text("utf-8")
     assert "eu_portal could not be read this week; you see what it said on 15 June 2026" in mail
@@ -331,7 +314,7 @@ def test_a_fault_of_the_program_is_not_dressed_up_as_bad_input(
     def broken(*_: Any) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("warehouse.read.Warehouse.health", broken)
+    monkeypatch.setattr("warehouse.read.Warehouse.source_rows", broken)
     with pytest.raises(KeyError, match="a bug"):
         fundmatch("--home", demo[0], "sources")
 
@@ -342,12 +325,82 @@ def test_a_damaged_record_is_a_listed_fault_and_the_others_are_read(
     archive = Path(shutil.copytree(SAMPLES, tmp_path / "archive"))
     (archive / "eu_portal" / "zz-broken.json").write_text('{"request": {"met')
     before = matches(home)
-    status, told, complaint = fundmatch("--home", home, "run", "--plain", "--replay", archive)
+    status, told, complaint = fundmatch("--home", home, "run", "--plain", *ONLY_PORTAL, "--replay", archive)
     assert status == 1 and "zz-broken.json: not a recorded exchange" in complaint
     assert matches(home) == before and "Traceback" not in complaint + told
     with open_warehouse(home) as warehouse:
         faults = warehouse.sql("SELECT code FROM core.issues WHERE severity = 'error'").fetchall()
     assert faults == [("archive_damaged",)]
+
+
+def run_on(home: Path, archive: Path, sources: str, fundmatch: Fundmatch) -> tuple[int, dict[str, Any], Any]:
+    """Run on some sources of an archive: status, the sources as told, the calls by id."""
+    arguments = ("run", "--plain", "--sources", sources, "--as-of", "2026-06-15", "--replay", archive)
+    status, _, _ = fundmatch("--home", home, *arguments)
+    told = json.loads(fundmatch("--home", home, "sources", "--json")[1])
+    calls = json.loads(fundmatch("--home", home, "calls", "--json")[1])
+    return status, {s["source"]: s for s in told}, {c["call_id"]: c for c in calls}
+
+
+def test_what_a_crawl_did_not_reach_stays_as_last_read(
+    home: Path, fundmatch: Fundmatch, tmp_path: Path
+) -> None:
+    archive = Path(shutil.copytree(SAMPLES, tmp_path / "archive"))
+    (archive / "koop_sru" / "search-snn-2026-q1-page-1.json").unlink()  # one query of a quarter fails
+    (archive / "nwo" / "open-technology-programme-2026.json").unlink()  # and one page of another source
+    before = matches(home)
+    status, sources, calls = run_on(home, archive, "koop_sru,nwo", fundmatch)
+    assert status == 1
+    assert sources["koop_sru"]["state"] == "partial" and sources["koop_sru"]["records"] == 9
+    assert "records are of earlier crawls" in sources["koop_sru"]["detail"]
+    assert sources["nwo"]["state"] == "ok" and sources["nwo"]["records"] == 4
+    assert {s["not_seen"] for s in sources.values()} == {0}
+    assert calls["nwo:open-technology-programme-2026@2026"]["status"] == "open"
+    assert matches(home) == before
+    mail = (home / "digests" / "2026-W25" / "5groningen.txt").read_text("utf-8")
+    assert "koop_sru could be read only in part this week" in mail
+
+
+def test_a_call_that_is_no_longer_listed_is_not_closed_but_not_seen(
+    home: Path, fundmatch: Fundmatch, tmp_path: Path
+) -> None:
+    archive = Path(shutil.copytree(SAMPLES, tmp_path / "archive"))
+    for file in (archive / "nwo").glob("listing-*.html"):
+        file.write_text(file.read_text("utf-8").replace("/en/calls/kiem-", "/en/elsewhere/kiem-"), "utf-8")
+    _, sources, calls = run_on(home, archive, "nwo", fundmatch)
+    assert sources["nwo"]["state"] == "ok" and sources["nwo"]["records"] == 3
+    assert sources["nwo"]["not_seen"] == 1
+    gone = next(call for name, call in calls.items() if "kiem" in name)
+    assert gone["status"] == "open"  # as it was last seen; nothing says that it closed
+    with open_warehouse(home) as warehouse:
+        row = warehouse.sql("SELECT in_latest_run, last_seen_on FROM core.calls WHERE call_id LIKE '%kiem%'")
+        assert [(seen, str(day)) for seen, day in row.fetchall()] == [(False, "2026-06-15")]
+        assert not warehouse.sql("SELECT 1 FROM mart.open_calls WHERE call_id LIKE '%kiem%'").fetchall()
+
+
+def test_documents_of_one_call_are_one_call_and_any_of_them_finds_it(
+    demo: tuple[Path, str], fundmatch: Fundmatch
+) -> None:
+    with open_warehouse(demo[0]) as warehouse:
+        voucher = warehouse.call("koop_sru:prb-2026-900001")
+        assert voucher.call_id == "koop_sru:prb-2026-900001" and voucher.status == "open"
+        assert {d.role for d in voucher.documents} == {"opening", "regulation"}
+        assert voucher.funding_rate == 0.5  # of the regulation
+        earlier = warehouse.call("cvdr:CVDR691446")
+        assert earlier.call_id != voucher.call_id and earlier.status == "closed"
+        assert len(warehouse.sql("SELECT 1 FROM core.calls WHERE len(documents) > 1").fetchall()) >= 5
+        assert len(warehouse.organisations_of("edih")) == 8
+    status, told, _ = fundmatch("--home", demo[0], "calls", "Voucherregeling", "--open")
+    assert status == 0 and "2026-12-31" in told
+
+
+def test_a_list_kept_by_hand_that_nobody_checked_is_told_as_stale(home: Path, fundmatch: Fundmatch) -> None:
+    arguments = ("run", "--plain", "--sources", "evergreen", "--as-of", "2027-06-15", "--replay", SAMPLES)
+    status, _, complaint = fundmatch("--home", home, *arguments)
+    assert status == 1 and "last checked on 2026-06-01, 379 days ago; check it again" in complaint
+    told = {s["source"]: s for s in json.loads(fundmatch("--home", home, "sources", "--json")[1])}
+    assert told["evergreen"]["stale"] == 5 and told["evergreen"]["records"] == 5
+    assert told["evergreen"]["age_days"] == 379
 
 
 def test_crawl_shows_the_records_as_printed_and_matches_nothing(tmp_path: Path, fundmatch: Fundmatch) -> None:
@@ -376,12 +429,12 @@ def test_a_run_killed_at_any_moment_leaves_the_published_week_and_the_next_run_i
 ) -> None:
     before = matches(home)
     program = Path(sys.executable).with_name("fundmatch")
-    command = [program, "--home", home, "run", "--plain", "--replay", SAMPLES]
+    command = [program, "--home", home, "run", "--plain", *ONLY_PORTAL, "--replay", SAMPLES]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         time.sleep(moment)
         run.send_signal(signal.SIGKILL)
     assert matches(home) == before
-    status, _, _ = fundmatch("--home", home, "run", "--plain", "--replay", SAMPLES)
+    status, _, _ = fundmatch("--home", home, "run", "--plain", *ONLY_PORTAL, "--replay", SAMPLES)
     assert status == 0 and matches(home) == before
     assert not list(home.glob("*.building*")) and not list(home.glob(".stage-*"))
 

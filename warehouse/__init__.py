@@ -1,1 +1,3 @@
 """DuckDB: SQL files, write, publish, read."""
+
+SCHEMA_VERSION = 2

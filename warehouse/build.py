@@ -16,17 +16,27 @@ from typing import Any
 
 import duckdb
 
-from pipeline.schema import Call, Issue, Match, Profile, RawCall, Run, SourceHealth
+from pipeline.schema import Call, Issue, Match, Organisation, Profile, RawCall, Run, SourceHealth
+from warehouse import SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
 LARGEST_RECORD = 64 * 1024 * 1024  # bytes of JSON for one record
 # What may change without the call having changed: where it was read, what the day makes of its dates, and
 # printed words of an unchanged value (the portal's seconds jitter). core/call_versions.sql knows them too.
 NOT_CONTENT: Any = {
     **dict.fromkeys(
-        ("status", "status_note", "fetched_at", "page_sha256", "archive_record", "printed"), True
+        (
+            "status",
+            "status_note",
+            "checked_on",
+            "fetched_at",
+            "page_sha256",
+            "archive_record",
+            "printed",
+        ),
+        True,
     ),
     "deadlines": {"__all__": {"printed"}},
+    "documents": {"__all__": {"fetched_at", "page_sha256", "archive_record", "printed"}},
 }
 
 
@@ -43,6 +53,7 @@ class Week:
     calls: Sequence[Call] = ()
     profiles: Sequence[Profile] = ()
     matches: Sequence[Match] = ()
+    organisations: Sequence[Organisation] = ()
     health: Sequence[SourceHealth] = ()
     issues: Sequence[Issue] = ()
 
@@ -151,7 +162,9 @@ def _rows(week: Week) -> dict[str, Iterable[Mapping[str, Any]]]:
             call.model_dump(mode="json")
             | {
                 "content_sha256": hashes[call.call_id],
-                "last_seen_on": call.fetched_at.date().isoformat(),
+                "last_seen_on": max([call.fetched_at, *(document.fetched_at for document in call.documents)])
+                .date()
+                .isoformat(),
                 "in_latest_run": True,
             }
             for call in week.calls
@@ -166,6 +179,7 @@ def _rows(week: Week) -> dict[str, Iterable[Mapping[str, Any]]]:
             }
             for call in week.calls
         ),
+        "core.organisations": (o.model_dump(mode="json") for o in week.organisations),
         "core.profiles": (profile.model_dump(mode="json") for profile in week.profiles),
         "core.matches": (
             {"as_of": as_of, "run_id": run_id} | match.model_dump(mode="json") for match in week.matches

@@ -14,7 +14,8 @@ from typing import Any, Self, TypeVar
 
 import duckdb
 
-from pipeline.schema import Call, Match, Profile, RawCall, Record, Run, SourceHealth
+from pipeline.schema import Call, Match, Organisation, Profile, RawCall, Record, Run, SourceHealth
+from warehouse import SCHEMA_VERSION
 
 R = TypeVar("R", bound=Record)
 
@@ -98,7 +99,7 @@ class Warehouse:
         return self.sql("SELECT * FROM core.profiles ORDER BY id")
 
     def sources(self) -> duckdb.DuckDBPyRelation:
-        """Sources in the latest run: state, records, age."""
+        """Sources in the latest run: state, records, age in days, open calls, calls not seen any more."""
         return self.sql("SELECT * FROM mart.source_health ORDER BY source")
 
     def issues(self) -> duckdb.DuckDBPyRelation:
@@ -116,9 +117,13 @@ class Warehouse:
         return [_record(Call, row) for row in _dicts(self.calls(query, open_only=open_only, level=level))]
 
     def call(self, call_id: str) -> Call:
-        """One call by its id or its identifier. Raises UnknownCall, naming near misses."""
+        """One call by its id, its identifier or a document's id. Raises UnknownCall, naming near misses."""
         found = _dicts(
-            self.sql("SELECT * FROM core.calls WHERE call_id = ? OR identifier = ?", [call_id, call_id])
+            self.sql(
+                "SELECT * FROM core.calls WHERE ? IN (call_id, identifier) OR list_contains("
+                "list_transform(documents, lambda d: d.document_id), ?)",
+                [call_id, call_id],
+            )
         )
         exact = [row for row in found if row["call_id"] == call_id] or found
         if len(exact) == 1:
@@ -151,9 +156,21 @@ class Warehouse:
         found = self.sql("SELECT * FROM raw.calls WHERE source = ? ORDER BY key", [source])
         return [_record(RawCall, row) for row in _dicts(found)]
 
+    def organisations_of(self, source: str) -> list[Organisation]:
+        """The organisations of a catalogue, by id."""
+        found = self.sql("SELECT * FROM core.organisations WHERE source = ? ORDER BY org_id", [source])
+        return [_record(Organisation, row) for row in _dicts(found)]
+
     def health(self) -> list[SourceHealth]:
         """How each source did in the latest run."""
         return [_record(SourceHealth, row) for row in _dicts(self.sources())]
+
+    def source_rows(self) -> dict[str, dict[str, Any]]:
+        """The rows of `sources` by source, ready for JSON: moments as ISO text."""
+        rows = _dicts(self.sources())
+        for row in rows:
+            row["last_good_at"] = row["last_good_at"].isoformat() if row["last_good_at"] else None
+        return {row["source"]: row for row in rows}
 
     def latest_run(self) -> Run | None:
         """The newest run, or None in a warehouse without one."""
@@ -182,6 +199,13 @@ def open_warehouse(path: Path | str) -> Warehouse:
             "restore a copy, or move it away and run again"
         ) from error
     connection.execute("USE warehouse")
+    found = connection.execute("SELECT schema_version FROM core.meta").fetchone()
+    if found != (SCHEMA_VERSION,):
+        connection.close()
+        raise WarehouseUnreadable(
+            f"{file}: its schema version is {found[0] if found else None}, not {SCHEMA_VERSION}; "
+            "move it away, then run again or replay the archive to rebuild it"
+        )
     return Warehouse(connection)
 
 
@@ -195,4 +219,7 @@ def _record(model: type[R], row: dict[str, Any]) -> R:
     values = {name: row[name] for name in model.model_fields}
     if isinstance(values.get("fields"), str):
         values["fields"] = json.loads(values["fields"])
+    for contradiction in values.get("contradictions") or ():
+        for claim in contradiction["claims"]:
+            claim["value"] = json.loads(claim["value"] or "null")
     return model.model_validate(values)

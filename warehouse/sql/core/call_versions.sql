@@ -18,12 +18,15 @@ WITH latest AS (
         coalesce(l.version, 0) + 1 AS version,
         CASE WHEN l.record IS NULL THEN [] ELSE list_filter(
             json_keys(s.record),
-            lambda k: k NOT IN ('status', 'status_note', 'fetched_at', 'page_sha256', 'archive_record', 'printed')
+            lambda k: k NOT IN ('status', 'status_note', 'fetched_at', 'page_sha256', 'archive_record', 'printed',
+                             'checked_on')
                 AND CASE k
                     WHEN 'deadlines' THEN json_extract(s.record, '$.deadlines[*].at')
                         IS DISTINCT FROM json_extract(l.record, '$.deadlines[*].at')
                         OR json_extract(s.record, '$.deadlines[*].kind')
                         IS DISTINCT FROM json_extract(l.record, '$.deadlines[*].kind')
+                    WHEN 'documents' THEN json_extract(s.record, '$.documents[*].document_id')
+                        IS DISTINCT FROM json_extract(l.record, '$.documents[*].document_id')
                     ELSE json_extract(s.record, '$.' || k) IS DISTINCT FROM json_extract(l.record, '$.' || k)
                 END
         ) END AS changed

@@ -1,6 +1,6 @@
 -- A row is one call ever seen, as last seen. Amounts are in EUR, rates are fractions, unknown is NULL.
 CREATE TABLE core.calls (
-    call_id VARCHAR PRIMARY KEY,   -- "<source>:<key>"
+    call_id VARCHAR PRIMARY KEY,   -- "<source>:<key>" of the document it was first known by, and the round's year
     source VARCHAR NOT NULL,
     level VARCHAR NOT NULL,
     programme VARCHAR,
@@ -8,14 +8,24 @@ CREATE TABLE core.calls (
     url VARCHAR NOT NULL,
     status VARCHAR NOT NULL,       -- forthcoming, open, closed, unknown; as of the last run that saw it
     status_note VARCHAR,           -- why the status differs from the source's claim
+    claimed_status VARCHAR,        -- what the source says, whatever its dates say
     opens_on DATE,
-    deadlines STRUCT("at" VARCHAR, printed VARCHAR, kind VARCHAR)[] NOT NULL, -- "at": a day, or a moment with zone
-    budget_total_eur DOUBLE,       -- the topic's own money
+    deadlines STRUCT("at" VARCHAR, printed VARCHAR, kind VARCHAR, opens_on DATE)[] NOT NULL, -- "at": a day, or a moment with zone
+    rolling BOOLEAN,               -- true: stated to have no fixed end
+    until_spent BOOLEAN,           -- true: stated to end when the money is spent
+    allocation VARCHAR,            -- first come, ranking, lottery
+    budget_total_eur DOUBLE,       -- the topic's own money, or the ceiling of this opening
     call_budget_total_eur DOUBLE,  -- the pot shared with the call's other topics
+    remaining_budget_eur DOUBLE,   -- as printed on the day the page was fetched
     expected_grants INTEGER,
     grant_max_eur DOUBLE,
     grant_min_eur DOUBLE,
-    funding_rate DOUBLE,
+    eligible_costs_min_eur DOUBLE, -- thresholds on a project's eligible costs
+    eligible_costs_max_eur DOUBLE,
+    own_contribution_min_eur DOUBLE,
+    own_contribution_min_rate DOUBLE,
+    funding_rate DOUBLE,           -- of every applicant
+    funding_rate_sme DOUBLE,       -- of SMEs, where it differs
     trl_min INTEGER,
     trl_max INTEGER,
     applicants VARCHAR[] NOT NULL,
@@ -31,6 +41,15 @@ CREATE TABLE core.calls (
     keywords VARCHAR[] NOT NULL,
     sections STRUCT(heading VARCHAR, "text" VARCHAR)[] NOT NULL,
     conditions VARCHAR,
+    checked_on DATE,               -- when the publisher, or a person, last checked what it says
+    documents STRUCT(
+        document_id VARCHAR, source VARCHAR, role VARCHAR, title VARCHAR, url VARCHAR, issuer VARCHAR,
+        published_on DATE, "references" VARCHAR[], fetched_at TIMESTAMPTZ, page_sha256 VARCHAR,
+        archive_record VARCHAR, printed MAP(VARCHAR, VARCHAR)
+    )[] NOT NULL,                  -- all that tell of the call, the leading one first
+    contradictions STRUCT(
+        field VARCHAR, claims STRUCT(document_id VARCHAR, "value" JSON, printed VARCHAR)[], settled_by VARCHAR
+    )[] NOT NULL,                  -- what documents state differently
     fetched_at TIMESTAMPTZ NOT NULL,
     page_sha256 VARCHAR NOT NULL,
     archive_record VARCHAR NOT NULL,

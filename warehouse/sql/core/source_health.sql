@@ -3,8 +3,9 @@ CREATE TABLE core.source_health (
     run_id VARCHAR NOT NULL,
     source VARCHAR NOT NULL,
     level VARCHAR NOT NULL,
-    state VARCHAR NOT NULL,        -- ok; kept: not read in this run; broken; the last two show the last good records
+    state VARCHAR NOT NULL,        -- ok; partial: what was not reached is as last read; kept: not asked for; broken
     records INTEGER NOT NULL,
+    stale INTEGER NOT NULL,        -- records in use that were last checked too long ago
     last_good_at TIMESTAMPTZ,
     detail VARCHAR,
     PRIMARY KEY (run_id, source)

@@ -1,4 +1,5 @@
--- A row is a call that is open as of the latest run, with the next deadline a newcomer can meet.
+-- A row is a call that one may apply to as far as is stated, as of the latest run: open, or with an opening that is
+-- not stated and an end ahead, or begun and open until its money is spent. With the next deadline a newcomer can meet.
 CREATE VIEW mart.open_calls AS
 WITH run AS (SELECT * FROM core.runs ORDER BY started_at DESC, run_id DESC LIMIT 1)
 SELECT
@@ -13,4 +14,9 @@ LEFT JOIN (
     WHERE d.entry AND d.on_date >= r.as_of
     GROUP BY d.call_id
 ) AS n USING (call_id)
-WHERE c.status = 'open' AND c.in_latest_run;
+WHERE c.in_latest_run AND (
+    c.status = 'open'
+    OR (c.status = 'unknown' AND (
+        n.next_deadline IS NOT NULL OR (c.opens_on <= run.as_of AND c.until_spent AND len(c.deadlines) = 0)
+    ))
+);
