@@ -98,7 +98,7 @@ class Source(Spider):
         )
 
     def missing(self, error: FetchError, key: str | None) -> Issue:
-        """That a page could not be had: gone (404, 410), which is only noted, or not reached, which is a fault."""
+        """That a page could not be had: it is gone (404, 410), which is noted, or not reached, a fault."""
         gone = error.status in (404, 410)
         severity, code = ("info", "page_gone") if gone else ("warning", "page_missing")
         return self.issue(severity, code, str(error), key)

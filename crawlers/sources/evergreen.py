@@ -60,7 +60,7 @@ class Evergreen(Source):
     hosts = ()
     offline = True
     zone = "Europe/Amsterdam"
-    expect = Expect(min_records=3, fill={"title": 1.0})
+    expect = Expect(min_records=3, fill={"title": 1.0}, stale_after_days=180)
 
     async def start(self) -> AsyncIterator[RawCall | Issue]:
         """Yield every entry that is as it should be, and an error for every other."""

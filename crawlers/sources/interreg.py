@@ -32,7 +32,9 @@ _SEARCH_HOST = re.compile(r"[a-z0-9]{8,14}-dsn\.algolia\.net")
 _APP = r"(?=[0-9]*[A-Z])[A-Z0-9]{8,14}"  # with a letter: other services number theirs
 _KEY = r"[0-9a-f]{32}"
 _APP_FIELD = re.compile(rf"app(?:lication)?[-_]?id[\"']?\s*[:=]\s*[\"']({_APP})[\"']", re.IGNORECASE)
-_KEY_FIELD = re.compile(rf"([\w-]*(?:api|search)[-_]?key)[\"']?\s*[:=]\s*[\"']({_KEY})[\"']", re.IGNORECASE)
+_KEY_FIELD = re.compile(
+    rf"(?<![\w-])([\w-]{{0,40}}(?:api|search)[-_]?key)[\"']?\s*[:=]\s*[\"']({_KEY})[\"']", re.IGNORECASE
+)
 _CONSTRUCTOR = re.compile(rf"algoliasearch\(\s*[\"']({_APP})[\"']\s*,\s*[\"']({_KEY})[\"']", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)  # an old key may be left in one
 _OF_NO_USE = "contentType pageId pageType contentUrl teaser image imageUrl themes language".split()
@@ -163,10 +165,10 @@ class Interreg(Source):
                 read = read_calls if programme.has_calls else read_programme
                 calls = read(text, url, programme)
             except FetchError as error:
-                yield self.issue("warning", "page_missing", str(error), programme.key)
+                yield self.issue("error", "page_missing", str(error))
                 continue
             except Unreadable as error:
-                yield self.issue("error", "layout_changed", f"{url}: {error}", programme.key)
+                yield self.issue("error", "layout_changed", f"{url}: {error}")
                 continue
             if not calls:
                 yield self.issue("info", "no_call_listed", f"{url}: no call has a heading", programme.key)
@@ -176,7 +178,7 @@ class Interreg(Source):
                     first = first | {"sections": [*first["sections"], *fields["sections"]]}
                 found[key] = first, (*pages, page)
         if not found:
-            yield self.issue("error", "empty_programme", f"{programme.name}: nothing found", programme.key)
+            yield self.issue("error", "empty_programme", f"{programme.name}: nothing found")
         for key, (fields, pages) in found.items():
             yield RawCall(source=self.name, key=key, fields=fields, pages=pages)
 

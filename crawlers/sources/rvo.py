@@ -66,7 +66,7 @@ class Rvo(Source):
                 if slugs:
                     yield self.issue("info", code, f"{len(slugs)} schemes: {', '.join(sorted(slugs))}")
         except (FetchError, Unreadable) as error:
-            yield self.issue("warning", "no_sitemap", f"{SITEMAP}: {error}")
+            yield self.issue("error", "no_sitemap", f"{SITEMAP}: {error}")
         seen: set[str] = set()
         for slug in sorted(listed | mapped):
             async for item in self._scheme(slug, seen, indexed=slug in listed):
@@ -187,6 +187,7 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": clean(data["title"]),
         "url": SITE + urlsplit(data["url"]).path,
+        "issuer": "RVO",
         "language": "nl",
         "status": (data["subsidyStatus"] or {}).get("name"),
         "opens_on": opens,

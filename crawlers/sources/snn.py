@@ -72,7 +72,7 @@ class Snn(Source):
         try:
             mapped = read_sitemap((await self.text(SITEMAP))[0])
         except (FetchError, Unreadable) as error:
-            yield self.issue("warning", "no_sitemap", f"{SITEMAP}: {error}")
+            yield self.issue("error", "no_sitemap", f"{SITEMAP}: {error}")
         found: dict[str, tuple[dict[str, Any], list[Page]]] = {}
         for path in newest([*listed, *mapped]):
             async for issue in self._read(path, mapped, found):
@@ -184,6 +184,7 @@ def read_scheme(text: str, url: str) -> tuple[dict[str, Any], list[str]]:
     fields = {
         "title": title,
         "url": url,
+        "issuer": "SNN",
         "language": str(soup.html["lang"])[:2] if soup.html and soup.html.get("lang") else "nl",
         "status": facts.get("Status"),
         "facts": [{"label": label, "text": said} for label, said in facts.items()],
