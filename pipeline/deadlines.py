@@ -6,12 +6,14 @@ unknown; what they say is kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
 
 from pipeline.dates import Round, day
+from pipeline.moments import either, is_bare, numbered, words
 from pipeline.schema import Call, Deadline, DeadlineKind, Status
 
 _ENTRY_KINDS = ("single", "stage 1", "cut-off")
@@ -74,32 +76,46 @@ def window(groups: Sequence[Sequence[Round]]) -> Window:
     """The rounds of all statements of one document, put together. A group is what one statement says.
 
     Rounds that end on the same day are one, in its most precise form. Several closings stand side by side
-    where one statement lists them, or where each round opens after the one before has closed; else they
-    exclude each other.
+    where one statement lists them, where each round opens after the one before has closed, or where they are
+    the two stages of one procedure; else they exclude each other.
     """
     closing: dict[date, Round] = {}
     for found in (r for group in groups for r in group if r.closes is not None):
         closes = day_of(found.closes)  # type: ignore[arg-type]
         closing[closes] = _more_precise(closing.get(closes), found)
     ordered = [closing[key] for key in sorted(closing)]
-    openings = {day_of(r.opens): r.printed for g in groups for r in g if r.opens and r.closes is None}
-    if len(ordered) > 1 and not (_listed(groups, set(closing)) or _one_after_another(ordered)):
+    openings = {
+        day_of(r.opens): r.printed for g in groups for r in g if r.opens and not r.closes and r.stage != 2
+    }
+    stages = [r.stage for r in ordered]
+    if any(stages):
+        agree = stages in ([1], [2], [1, 2])
+    else:
+        agree = len(ordered) < 2 or _listed(groups, set(closing)) or _one_after_another(ordered)
+    if not agree:
         return Window(None, (), disputed=tuple(ordered))
-    if len(ordered) == 1 and len(openings) == 1 and ordered[0].opens is None:
-        (opens, words), last = next(iter(openings.items())), ordered[0]
-        if opens <= next(iter(closing)):
-            ordered = [replace(last, opens=opens)]
-            openings = {opens: words}
-    kind: DeadlineKind = "single" if len(ordered) == 1 else "cut-off"
+    entries = [r for r in ordered if r.stage != 2]
+    if len(entries) == 1 and len(openings) == 1 and entries[0].opens is None:
+        (opens, told), only = next(iter(openings.items())), entries[0]
+        if only.closes and opens <= day_of(only.closes):
+            ordered[0] = entries[0] = replace(only, opens=opens)
+            openings = {opens: told}
     found_deadlines = tuple(
         Deadline(at=r.closes, printed=r.printed, kind=kind, opens_on=day_of(r.opens) if r.opens else None)
-        for r in ordered
+        for r, kind in zip(ordered, _kinds(ordered), strict=True)
         if r.closes is not None
     )
-    stated = {day_of(r.opens): r.printed for r in ordered if r.opens} or openings
+    stated = {day_of(r.opens): r.printed for r in entries if r.opens} or openings
     one = next(iter(stated)) if len(stated) == 1 else None  # rounds keep each their own opening
-    words = " … ".join(dict.fromkeys(stated.values()))
-    return Window(one, found_deadlines, printed_opening=words)
+    printed = " … ".join(dict.fromkeys(stated.values()))
+    return Window(one, found_deadlines, printed_opening=printed)
+
+
+def _kinds(ordered: Sequence[Round]) -> list[DeadlineKind]:
+    """What each closing is; a second stage alone is no way in."""
+    several: DeadlineKind = "single" if len(ordered) == 1 else "cut-off"
+    of_stage: dict[int | None, DeadlineKind] = {1: "stage 1", 2: "stage 2"}
+    return [of_stage.get(r.stage, several) for r in ordered]
 
 
 def _more_precise(one: Round | None, other: Round) -> Round:
@@ -113,12 +129,37 @@ def _more_precise(one: Round | None, other: Round) -> Round:
         opens=next(iter(opens)) if len(opens) == 1 else None,
         closes=day_of(closes) if closes and len(hours) > 1 else closes,
         printed=one.printed if isinstance(one.closes, datetime) or one.opens else other.printed,
+        stage=one.stage or other.stage,
     )
 
 
 def _listed(groups: Sequence[Sequence[Round]], days: set[date]) -> bool:
-    """Whether one statement lists all closings."""
-    return any({day_of(r.closes) for r in group if r.closes} == days for group in groups)
+    """Whether one statement lists all closings: in one sentence, as dates only, or as numbered rounds."""
+    for group in groups:
+        ends = {day_of(r.closes): r.printed for r in group if r.closes}
+        if ends.keys() == days:
+            said = list(ends.values())
+            numbers = [_number(text) for text in said]
+            if len(set(said)) == 1 or all(map(is_bare, said)):
+                return True
+            if None not in numbers and len(set(numbers)) == len(numbers):
+                return True
+    return False
+
+
+def _number(printed: str) -> int | None:
+    """The number of the round that a sentence is of."""
+    found = _NUMBER.search(printed.lower())
+    return (int(found["figure"]) if found["figure"] else _ORDINALS[found["word"]]) if found else None
+
+
+_ORDINALS = numbered(words()["ordinals"], 1)
+_ROUND = (
+    r"\w*(?:rond[en]|runde|round|rûnte|call|oproep|oprop|tranche|tender|periode|cut-?off|deadline|aufruf)"
+)
+_NUMBER = re.compile(
+    rf"\b(?:(?P<word>{either(_ORDINALS)}) {_ROUND}|{_ROUND} (?P<figure>[0-9]{{1,2}})(?![\w-]))"
+)
 
 
 def _one_after_another(ordered: Sequence[Round]) -> bool:

@@ -26,7 +26,10 @@ _FOOTNOTE = re.compile(r"\s*\[\[.*?\]\]")
 _NUMBERED = re.compile(
     r"^(?:(?:artikel|art\.?|paragraaf|§|article)\s*)?[\dIVX]+(?:[.:]\d+)*[.:)]?[a-z]?\s+", re.IGNORECASE
 )
-_CITED_AS = re.compile(r"\(([^()]{10,160})\)$")  # a decision's long title ends with the name it goes by
+# "Besluit van ... houdende ... (Openstellingsbesluit ...)": a long title ends with the name that it goes by
+_CITED_AS = re.compile(
+    r"(?:Besluit|Regeling) van .{80,}\(([^()]*(?:besluit|regeling|regels)[^()]*)\)$", re.IGNORECASE
+)
 _LONGEST = 600  # characters of printed words kept a field
 
 Odd = list[tuple[str, str]]  # (code, detail)
@@ -121,7 +124,7 @@ def normalise(
     _for_whom(facts, f, said, texts, prose)
     page, name = raw.pages[0], f"{raw.source}:{raw.key}"
     title = _FOOTNOTE.sub("", f.get("title") or "").strip() or _missing(raw, "title")
-    if f.get("document_type") and (cited := _CITED_AS.search(title)):
+    if f.get("document_type") and (cited := _CITED_AS.match(title)):
         title = cited[1]
     printed = {
         n: f.get(n) for n in ("title", "status", "programme", "type_of_action", "checked_on")
@@ -299,6 +302,8 @@ def _stated_rounds(said: Iterable[Statement], zone: str | None) -> list[list[Rou
     """The rounds that texts state, one list a statement."""
     found = []
     for statement in said:
+        if dates.after_award(statement.label):
+            continue
         bare = dates.moment(statement.text, zone)
         if _is(statement, "opening") and (begins := opening(statement.text, zone)):
             found.append([Round(begins, None, statement.text)])

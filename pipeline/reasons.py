@@ -37,10 +37,10 @@ _GENERIC = re.compile(
         smart sme smes social solution- space stakeholder- standard- start start-ups state- step- strateg-
         study support- sustainab- system- take- task- team- techni- technolog- test testing time tool-
         topic- training transition- type- universit- use use[drs] value- work- year-
-        aanvra- advies bedrijf bedrijven bijdra- binnen budget- dienst- doel- drenthe drentse extra
-        fr[iy]es- fr[iy]sl- goed groei- groningen groninger grote? hulp jaar jaren kennis- klant- klein- kosten
-        maak maakt maken maxim- mkb mogelijk- nederland- nieuwe? noord- onderne- ons onze ontwikkel- plan
-        plannen product- provincie- regeling- samen- subsid- verder wij willen zelf
+        aanvra- advies bedrijf bedrijven bijdra- binnen budget- dienst- doel- drenthe drentse extra fr[iy]es-
+        fr[iy]sl- goed groei- groningen groninger grote? hulp jaar jaren kennis- klant- klein- kosten maak
+        maakt maken maxim- mkb mogelijk- nederland- nieuwe? noord- onderne- ons onze ontwikkel- plan plannen
+        product- provincie- regeling- samen- subsid- verder wij willen zelf
         """.split()
     )
 )
