@@ -81,7 +81,6 @@ def read_call(text: str, url: str) -> dict[str, Any]:
     return {
         "title": title,
         "url": url,
-        "issuer": "NWO",
         "language": str(page.html.get("lang") or "en")[:2].lower() if page.html else "en",
         "status": next((fact["text"] for fact in facts if fact["label"].lower() == "status"), None),
         "issuer": "NWO",
