@@ -9,7 +9,7 @@ help:
 	@echo "make demo   set up, then one week on the embedded sample archive, into $(HOME_DEMO)"
 	@echo "make test   set up, then every test, offline"
 	@echo "make check  ruff, mypy --strict, import-linter"
-	@echo "make bench  start-up times, and what a week costs on the real records where they are kept"
+	@echo "make bench  start-up times, what a crawl costs, and what a week costs on the real records where they are kept"
 	@echo "make new-source NAME=... HOST=... LEVEL=...   a spider, sample pages and a failing expectation to begin from"
 	@echo "make clean  remove .venv and data/"
 
@@ -38,6 +38,7 @@ check: .venv/.installed
 bench: .venv/.installed
 	@test -e $(HOME_DEMO)/warehouse.duckdb || $(MAKE) --no-print-directory demo > /dev/null
 	@$(BIN)/python tests/benchmarks/startup.py $(HOME_DEMO)
+	@$(BIN)/python tests/benchmarks/crawl.py
 	@$(BIN)/python tests/benchmarks/week.py
 
 new-source: .venv/.installed

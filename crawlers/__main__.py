@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import sys
 import time
@@ -14,7 +15,7 @@ from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 
 from crawlers.archive import ArchiveError, locate, read_archive
-from crawlers.crawl import Crawl, CrawlError, write_crawl
+from crawlers.crawl import CrawlError, ResultWriter
 from crawlers.settings import (
     SettingsError,
     base_url_override,
@@ -23,17 +24,16 @@ from crawlers.settings import (
     replay_settings,
 )
 from crawlers.source import Source, source_class
-from pipeline.schema import Issue, Organisation, RawCall
+from pipeline.schema import Issue, Organisation
 
 PROGRESS_EVERY_SECONDS = 0.3
 
 
 class Collector:
-    """Gathers what the spider yields, once a key, and tells the parent how far it is."""
+    """Passes on what the spider yields, once a key, and tells the parent how far it is."""
 
-    def __init__(self) -> None:
-        self.records: dict[str, RawCall] = {}
-        self.organisations: dict[str, Organisation] = {}
+    def __init__(self, out: Path) -> None:
+        self.result = ResultWriter(out)
         self.issues: list[Issue] = []
         self._told = 0.0
 
@@ -42,18 +42,16 @@ class Collector:
         if isinstance(item, Issue):
             self.issues.append(item)
             return
-        kept: dict[str, Any] = self.organisations if isinstance(item, Organisation) else self.records
-        key = item.org_id if isinstance(item, Organisation) else item.key
-        if key in kept:
+        if not self.result.add(item):
+            key = item.org_id if isinstance(item, Organisation) else item.key
             self.issues.append(spider.issue("warning", "duplicate_key", "the key came twice", key))
-        kept.setdefault(key, item)
         if time.monotonic() - self._told > PROGRESS_EVERY_SECONDS:
             self.tell(spider)
 
     def tell(self, spider: Source) -> None:
         """One progress line for the parent."""
         self._told = time.monotonic()
-        print(f"progress {len(self.records) + len(self.organisations)} {spider.total or '-'}", flush=True)
+        print(f"progress {len(self.result)} {spider.total or '-'}", flush=True)
 
     def spider_error(self, failure: Any, spider: Source) -> None:
         """An exception inside the spider is a fault of the source, not silence."""
@@ -71,6 +69,7 @@ def main() -> int:
     where.add_argument("--replay", type=Path)
     where.add_argument("--archive", type=Path)
     args = parser.parse_args()
+    gc.freeze()  # the libraries stay; of pages' trees, which are cyclic, some dozens may wait
     logging.disable(logging.CRITICAL)  # faults travel as issues; the library's log would be noise
     try:
         spider = source_class(args.source)
@@ -85,7 +84,7 @@ def main() -> int:
             base_url = base_url_override(args.source)
             day = day or datetime.now(UTC).date()
             settings = live_settings(args.archive, base_url or "", day.isoformat(), spider.largest_page)
-        write_crawl(run(spider, settings, base_url, day), args.out)
+        run(spider, settings, base_url, day, args.out)
     except (ArchiveError, CrawlError, SettingsError, OSError) as error:
         print(f"{error}", file=sys.stderr)
         return 2
@@ -93,12 +92,12 @@ def main() -> int:
 
 
 def run(
-    spider: type[Source], settings: dict[str, Any], base_url: str | None, day: date | None = None
-) -> Crawl:
-    """Run a spider to its end in this process, which can do so only once. Raises CrawlError."""
+    spider: type[Source], settings: dict[str, Any], base_url: str | None, day: date | None, out: Path
+) -> None:
+    """Run a spider to its end in this process, which can do so only once, into `out`. Raises CrawlError."""
     process = AsyncCrawlerProcess(settings)
     crawler = process.create_crawler(spider)
-    collector = Collector()
+    collector = Collector(out)
     crawler.signals.connect(collector.item_scraped, signal=signals.item_scraped)
     crawler.signals.connect(collector.spider_error, signal=signals.spider_error)
     crawling = process.crawl(crawler, base_url=base_url, day=day)
@@ -109,9 +108,7 @@ def run(
     collector.tell(source)
     damage = [source.issue("error", "archive_damaged", line) for line in source.archive_damage]
     issues = sorted([*collector.issues, *damage], key=lambda i: (i.severity, i.code, i.key or "", i.detail))
-    records = tuple(record for _, record in sorted(collector.records.items()))
-    organisations = tuple(found for _, found in sorted(collector.organisations.items()))
-    return Crawl(spider.name, records, tuple(issues), organisations)
+    collector.result.finish(issues)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,26 +89,49 @@ def crawl(
     return read_crawl(source, out)
 
 
-def write_crawl(crawled: Crawl, out: Path) -> None:
-    """Write a crawl as JSON lines, aside and moved in place."""
-    aside = out.with_name(out.name + ".writing")
-    with aside.open("w", encoding="utf-8") as stream:
-        kinds = {
-            "record": crawled.records,
-            "organisation": crawled.organisations,
-            "issue": crawled.issues,
-        }
-        for kind, items in kinds.items():
-            for item in items:
-                stream.write(f'{{"{kind}": {item.model_dump_json()}}}\n')
-        stream.write(json.dumps({"end": {"records": len(crawled.records)}}) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(out)
+class ResultWriter:
+    """Takes a crawl's items as they come, once a key, and writes them in order as JSON lines at its end.
+
+    Until then they wait on disk, so that memory does not grow with the pages. The result is moved in place
+    when it is whole.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._waiting = tempfile.TemporaryFile(dir=out.parent)  # noqa: SIM115  (open until `finish`)
+        self._lines: dict[str, dict[str, tuple[int, int]]] = {"record": {}, "organisation": {}}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def add(self, item: RawCall | Organisation) -> bool:
+        """Keep an item; False where its key is there already, and the first one stays."""
+        kind, key = ("record", item.key) if isinstance(item, RawCall) else ("organisation", item.org_id)
+        if key in self._lines[kind]:
+            return False
+        line = f'{{"{kind}": {item.model_dump_json()}}}\n'.encode()
+        self._lines[kind][key] = (self._waiting.tell(), len(line))
+        self._waiting.write(line)
+        return True
+
+    def finish(self, issues: Iterable[Issue]) -> None:
+        """Write all items by key, then the issues as given."""
+        aside = self._out.with_name(self._out.name + ".writing")
+        with self._waiting, aside.open("wb") as stream:
+            for lines in self._lines.values():
+                for _, (start, length) in sorted(lines.items()):
+                    self._waiting.seek(start)
+                    stream.write(self._waiting.read(length))
+            for issue in issues:
+                stream.write(f'{{"issue": {issue.model_dump_json()}}}\n'.encode())
+            stream.write(json.dumps({"end": {"records": len(self)}}).encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(self._out)
 
 
 def read_crawl(source: str, out: Path) -> Crawl:
-    """Read what `write_crawl` wrote. Raises CrawlError when it is not whole."""
+    """Read what `ResultWriter` wrote. Raises CrawlError when it is not whole."""
     records: list[RawCall] = []
     issues: list[Issue] = []
     organisations: list[Organisation] = []
