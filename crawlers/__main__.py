@@ -56,6 +56,8 @@ class Collector:
     def spider_error(self, failure: Any, spider: Source) -> None:
         """An exception inside the spider is a fault of the source, not silence."""
         reason = f"{failure.type.__name__}: {failure.value}"
+        if failure.check(MemoryError):
+            reason = "the crawl needed more memory than it may have"
         self.issues.append(spider.issue("error", "spider_failed", reason))
 
 

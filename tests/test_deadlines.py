@@ -36,8 +36,10 @@ def test_days_that_exclude_each_other_are_no_deadline_but_kept() -> None:
 
 
 def test_days_listed_in_one_statement_are_cut_offs() -> None:
-    found = window([rounds((None, MARCH), (None, SEPTEMBER))])
+    listed = [Round(None, day, "30 maart en 30 september 2026") for day in (MARCH, SEPTEMBER)]
+    found = window([listed])
     assert [d.kind for d in found.deadlines] == ["cut-off", "cut-off"] and found.opens_on is None
+    assert window([rounds((None, MARCH), (None, SEPTEMBER))]).deadlines == ()  # two sentences of one text
 
 
 def test_rounds_that_follow_each_other_stand_side_by_side_each_with_its_opening() -> None:

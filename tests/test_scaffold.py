@@ -21,18 +21,13 @@ def test_a_new_source_reads_its_sample_and_its_expectation_fails(tmp_path: Path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     written = scaffold(tmp_path, "north_fund", "www.example.org", "regional")
     assert {file.relative_to(tmp_path).parts[0] for file in written} == {"crawlers", "tests"}
-    test = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/test_sources.py",
-        "-k",
-        "north_fund",
-        "-p",
-        "no:cacheprovider",
-    ]
+    test = "-m pytest tests/test_sources.py -k north_fund -vvv -p no:cacheprovider".split()
     done = subprocess.run(
-        test, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)}
+        [sys.executable, *test],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
     )
     assert done.returncode == 1 and "1 failed, 1 passed" in done.stdout, done.stdout
     assert "REPLACE: what the page says" in done.stdout
