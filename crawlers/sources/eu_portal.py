@@ -215,6 +215,8 @@ class EuPortal(Source):
         details = answer.get("TopicDetails")
         if not isinstance(details, dict):
             raise FetchError(f"{page.url}: no TopicDetails in it")
+        for name, value in read_topic(details).items():
+            fields[name] = fields[name] or value
         fields["sections"] = sections(str(details.get("description") or ""))
         fields["conditions"] = (
             fields["conditions"] or html_to_text(str(details.get("conditions") or "")) or None
@@ -331,6 +333,30 @@ def read_row(row: Row) -> tuple[dict[str, Any], Counter[str]]:
     }
     f.drop(_OF_NO_USE)
     return fields, f.leftovers()
+
+
+def read_topic(topic: Row) -> dict[str, Any]:
+    """A topic in the shape of its details and of the bulk file, as raw fields: codes stand in objects, days
+    are epoch milliseconds."""
+
+    def code(name: str) -> str | None:
+        value = topic.get(name)
+        return str(value["id"]) if isinstance(value, dict) and "id" in value else None
+
+    f = Fields(topic)
+    identifier = f.first("identifier")
+    return {
+        "title": clean(f.first("title") or ""),
+        "kind": f.first("type"),
+        "status": code("status"),
+        "identifier": identifier,
+        "call_identifier": f.first("callIdentifier"),
+        "call_title": clean(f.first("callTitle") or "") or None,
+        "programme": code("frameworkProgramme"),
+        "opens_on": f.first("plannedOpeningDateLong"),
+        "deadlines": f.all("deadlineDatesLong"),
+        "keywords": [w for w in words(f.all("keywords") + f.all("tags")) if w != identifier],
+    }
 
 
 def _deadlines(entries: Iterable[Any]) -> list[str]:
