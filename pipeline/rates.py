@@ -73,6 +73,10 @@ _PERCENT = re.compile(
     rf"|up to )?{_NUMBER} ?{_SIGN}|(?P<one>{_NUMBER}) ?{_SIGN}",
     re.IGNORECASE,
 )
+# Most texts state no share at all: the rest is not asked of them.
+_SHARE = re.compile(
+    "%|pro[cz]ent|persint|per ?cent|helft|helte|hälfte|half|kwart|quarter|viertel", re.IGNORECASE
+)
 _LABEL = re.compile(
     r"^\W*(?:(?:maximale?|maximum|hoogte|height|max\.)\s+(?:van\s+de\s+)?(?:subsidie|vergoeding|bijdrage"
     r"|steun|grant"
@@ -268,7 +272,7 @@ def funding_rates(texts: Iterable[str], label: str | None = None) -> FundingRate
     printed: list[str] = []
     labelled = label is not None and _LABEL.search(label) is not None
     heads = listed = told = False  # the line before is such a label; an item of a list of rates; after a rate
-    for sentence in clauses(texts):
+    for sentence in clauses(text for text in texts if _SHARE.search(text)):
         plain = _plain(sentence)
         listed = listed and sentence[0] in "-–•*"
         found = set(_rates(plain, labelled or heads or listed, told))
@@ -304,6 +308,8 @@ def _rates(text: str, labelled: bool, told: bool) -> Iterator[tuple[Whose, float
     `labelled`: a label says that these are rates; `told`: the sentence before stated one.
     """
     found = list(_PERCENT.finditer(text))
+    if not found:
+        return
     segments = list(_pieces(_SEGMENT, text, found))
     stray = any(_whose(text[a:b]) != "all" for a, b in segments if not any(a <= m.start() < b for m in found))
     said = labelled or _FRAGMENT.search(text) is not None

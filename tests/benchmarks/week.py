@@ -67,17 +67,15 @@ def main() -> None:
                 "FUNDMATCH_DOWNLOAD_DELAY": "0",
                 "FUNDMATCH_CONTACT": "bench@example.org",
             }
-            runs = {
-                "first, live": fundmatch(home, "run", "--live", "--as-of", AS_OF, "--json", **there),
-            }
+            live = ("run", "--live", "--sources", "eu_portal", "--as-of", AS_OF, "--json")
+            runs = {"first, live": fundmatch(home, *live, **there)}
             first = matches(home)
             (archive,) = (home / "archive" / "eu_portal").glob("*.warc.gz")
-            runs["again, live"] = fundmatch(home, "run", "--live", "--as-of", AS_OF, "--json", **there)
+            runs["again, live"] = fundmatch(home, *live, **there)
             live_again = matches(home)
             faults = dict(portal.faults)
-        runs["replay of the first"] = fundmatch(
-            home, "run", "--replay", str(archive), "--as-of", AS_OF, "--json"
-        )
+        replay = ("run", "--replay", str(archive), "--sources", "eu_portal", "--as-of", AS_OF, "--json")
+        runs["replay of the first"] = fundmatch(home, *replay)
         replayed = matches(home)
         names = [stage["name"] for stage in runs["first, live"][0]["run"]["stages"]]
         print(f"\n{'seconds':<20}" + "".join(f"{name:>17}" for name in names) + f"{'whole':>10}{'MiB':>8}")
