@@ -170,14 +170,14 @@ class WeeklyRun:
         last good ones."""
         with self._stage("normalise") as count:
             singles: list[Call] = []
-            earlier = self._last_good()
+            earlier, ids = self._earlier()
             for source in source_names():
                 before = earlier.get(source, Crawl(source, (), ()))
                 if source in self.sources:
                     singles += self._take(source, before)
                 elif before.records or before.organisations:
                     singles += self._keep(source, before, "kept", "not read in this run")
-            self.calls, odd = join(singles, self._known_ids(), self.as_of)
+            self.calls, odd = join(singles, ids, self.as_of)
             self.issues += odd
             count(len(self.calls))
 
@@ -199,10 +199,9 @@ class WeeklyRun:
         self.issues += odd
         unread = [issue for issue in crawled.issues if issue.severity == "error" and issue.key is None]
         missed = _not_reached(crawled, before, everything=bool(unread))
-        if not missed.records and not missed.organisations:
+        if not unread and not missed.records:
             return self._use(crawled, calls, "ok", None)
-        told = f"{len(missed.records) + len(missed.organisations)} records are of earlier crawls"
-        detail = "; ".join([*(issue.detail for issue in unread), told])
+        detail = "; ".join([*(issue.detail for issue in unread), *_age(missed)])
         whole = Crawl(
             source,
             tuple(sorted((*crawled.records, *missed.records), key=lambda record: record.key)),
@@ -253,27 +252,20 @@ class WeeklyRun:
             issues += odd
         return calls, issues
 
-    def _last_good(self) -> dict[str, Crawl]:
-        """What the published warehouse has of each source: its latest good crawl."""
+    def _earlier(self) -> tuple[dict[str, Crawl], dict[tuple[str, int | None], str]]:
+        """What the published warehouse has: each source's latest good crawl, and the ids of known calls."""
         from warehouse.read import open_warehouse
 
         if not self.home.warehouse.exists():
-            return {}
+            return {}, {}
         with open_warehouse(self.home.warehouse) as warehouse:
-            return {
+            crawls = {
                 name: Crawl(
                     name, tuple(warehouse.raw_calls(name)), (), tuple(warehouse.organisations_of(name))
                 )
                 for name in source_names()
             }
-
-    def _known_ids(self) -> dict[tuple[str, int | None], str]:
-        from warehouse.read import open_warehouse
-
-        if not self.home.warehouse.exists():
-            return {}
-        with open_warehouse(self.home.warehouse) as warehouse:
-            return known_ids(warehouse.call_records())
+            return crawls, known_ids(warehouse.call_records())
 
     def embed(self) -> None:
         """Vectors of all texts that are new, and the index of the calls that are not closed."""
@@ -366,6 +358,15 @@ def _not_reached(crawled: Crawl, before: Crawl, *, everything: bool) -> Crawl:
         (),
         tuple(o for o in before.organisations if o.org_id not in seen and everything),
     )
+
+
+def _age(missed: Crawl) -> list[str]:
+    """How many records are shown as last read, and since when; nothing where there are none."""
+    pages = [r.pages[0] for r in missed.records] + [o.page for o in missed.organisations]
+    if not pages:
+        return []
+    oldest = min(page.fetched_at for page in pages).date()
+    return [f"{len(pages)} records are of earlier crawls, the oldest of {oldest}"]
 
 
 def peak_memory_mib() -> float:

@@ -230,6 +230,8 @@ def _home(call: Call, groups: Sequence[list[Call]]) -> list[Call] | None:
         return exact[0] if len(exact) == 1 else None
     if document.role == "opening":
         return None
+    if document.role == "ceiling":  # its sum counts, so it is not given to a round by its date alone
+        return fitting[0] if len(fitting) == 1 else None
     day = document.published_on if document.role != "page" else None
     earlier = [g for g in fitting if day is None or (g[0].documents[0].published_on or day) <= day]
     return max(earlier, key=lambda g: (_year(g[0]) or 0, g[0].call_id), default=None)

@@ -180,6 +180,20 @@ def test_a_ceiling_of_another_year_does_not_touch_this_one() -> None:
     assert found["koop_sru:prb-2025-10"].budget_total_eur == 1.0e6
 
 
+def test_a_ceiling_that_names_no_round_is_given_to_none_of_several() -> None:
+    ceiling = a_document(
+        "prb-2026-78",
+        f"Verhoging subsidieplafond {SCHEME}",
+        published_on=date(2026, 3, 1),
+        budget_total_eur=1.0e6,
+    )
+    found, issues = join([OPENING_2025, OPENING_2026, ceiling], {}, AS_OF)
+    assert {call.budget_total_eur for call in found} == {500_000, 600_000}
+    assert [issue.code for issue in issues] == ["no_call_of_its_own"]
+    (only,), _ = join([OPENING_2026, ceiling], {}, AS_OF)
+    assert only.budget_total_eur == 1.0e6
+
+
 def test_a_later_ceiling_decision_counts_and_the_earlier_sum_stays_beside_it() -> None:
     (call,), _ = join([OPENING_2026, CEILING], {}, AS_OF)
     assert call.budget_total_eur == 900_000

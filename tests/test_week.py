@@ -355,13 +355,25 @@ def test_what_a_crawl_did_not_reach_stays_as_last_read(
     status, sources, calls = run_on(home, archive, "koop_sru,nwo", fundmatch)
     assert status == 1
     assert sources["koop_sru"]["state"] == "partial" and sources["koop_sru"]["records"] == 9
-    assert "records are of earlier crawls" in sources["koop_sru"]["detail"]
+    assert "records are of earlier crawls, the oldest of 2026-06-15" in sources["koop_sru"]["detail"]
     assert sources["nwo"]["state"] == "ok" and sources["nwo"]["records"] == 4
     assert {s["not_seen"] for s in sources.values()} == {0}
     assert calls["nwo:open-technology-programme-2026@2026"]["status"] == "open"
     assert matches(home) == before
     mail = (home / "digests" / "2026-W25" / "5groningen.txt").read_text("utf-8")
     assert "koop_sru could be read only in part this week" in mail
+
+
+def test_a_first_reading_with_a_failed_query_is_partial_and_says_so(
+    fundmatch: Fundmatch, tmp_path: Path
+) -> None:
+    archive = Path(shutil.copytree(SAMPLES / "koop_sru", tmp_path / "archive" / "koop_sru")).parent
+    (archive / "koop_sru" / "search-snn-2026-q1-page-1.json").unlink()
+    (tmp_path / "one.yml").write_text(ONE_PROFILE)
+    fundmatch("--home", tmp_path / "home", "profiles", "import", tmp_path / "one.yml")
+    status, sources, calls = run_on(tmp_path / "home", archive, "koop_sru", fundmatch)
+    assert status == 1 and sources["koop_sru"]["state"] == "partial" and calls
+    assert "not in the archive" in sources["koop_sru"]["detail"]
 
 
 def test_a_call_that_is_no_longer_listed_is_not_closed_but_not_seen(
