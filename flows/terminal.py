@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.deadlines import next_deadline, on
+from pipeline.deadlines import disputed_deadlines, next_deadline, on
 from pipeline.schema import Call, Issue, Match, Profile, Stage
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def print_calls(calls: Sequence[Call]) -> None:
 
 def _days(call: Call) -> str:
     """The deadlines of a call, or why there is none to show."""
-    disputed = next((c for c in call.contradictions if c.field == "deadlines"), None)
+    disputed = disputed_deadlines(call)
     if call.deadlines:
         return ", ".join(on(d).isoformat() for d in call.deadlines)
     if disputed:

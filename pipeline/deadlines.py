@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from pipeline.dates import Round, day
 from pipeline.moments import either, is_bare, numbered, words
-from pipeline.schema import Call, Deadline, DeadlineKind, Status
+from pipeline.schema import Call, Contradiction, Deadline, DeadlineKind, Status
 
 _ENTRY_KINDS = ("single", "stage 1", "cut-off")
 
@@ -50,6 +50,11 @@ def may_be_open(call: Call, as_of: date) -> bool:
         return call.status == "open"
     begun = call.opens_on is not None and call.opens_on <= as_of
     return bool(next_deadline(call, as_of)) or (begun and bool(call.until_spent) and not call.deadlines)
+
+
+def disputed_deadlines(call: Call) -> Contradiction | None:
+    """What the call's documents state differently of its deadlines, where they do."""
+    return next((c for c in call.contradictions if c.field == "deadlines"), None)
 
 
 def on(deadline: Deadline) -> date:

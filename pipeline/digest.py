@@ -18,7 +18,7 @@ import css_inline
 import yaml
 from jinja2 import BaseLoader, Environment, StrictUndefined, select_autoescape
 
-from pipeline.deadlines import day_of, next_deadline, on
+from pipeline.deadlines import day_of, disputed_deadlines, next_deadline, on
 from pipeline.reasons import is_close
 from pipeline.schema import Call, Deadline, Match, Profile, SourceHealth
 
@@ -138,7 +138,7 @@ def _deadline_in_words(call: Call, ahead: Deadline | None, words: dict[str, Any]
     spent = f", {words['until_spent']}" if call.until_spent else ""
     spent += f"; {words['opening_unknown']}" if call.status == "unknown" else ""
     if ahead is None:
-        disputed = next((c for c in call.contradictions if c.field == "deadlines"), None)
+        disputed = disputed_deadlines(call)
         if disputed:
             claims = " / ".join(f"“{_line(claim.printed)}”" for claim in disputed.claims)
             return str(words["disputed"].format(claims=claims))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
-from pipeline.deadlines import entry_deadlines, next_deadline, on
+from pipeline.deadlines import disputed_deadlines, entry_deadlines, next_deadline, on
 from pipeline.prose import sentences
 from pipeline.schema import Call, Eligibility, Profile, Rule, Verdict
 
@@ -97,7 +97,7 @@ def _time(call: Call, as_of: date) -> Rule:
     ahead = next_deadline(call, as_of)
     if ahead:
         return Rule(rule="time", verdict="pass", clause=ahead.printed, url=call.url)
-    disputed = next((c for c in call.contradictions if c.field == "deadlines"), None)
+    disputed = disputed_deadlines(call)
     if disputed and not call.deadlines:
         clause = " / ".join(claim.printed for claim in disputed.claims)
         return Rule(rule="time", verdict="unknown", clause=clause[:600], url=call.url)

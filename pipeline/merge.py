@@ -58,6 +58,12 @@ def merged(group: Sequence[Call], as_of: date) -> Call:
         contradictions += inside + ([against] if against else [])
         words = next((c.printed[name] for c, _ in stated if name in c.printed), None)
         printed |= {name: words} if words else {}
+    if values["rolling"] and values["deadlines"]:  # one says that there is no fixed end, another names one
+        endless = [(c, c.rolling) for c in _witnesses(ordered, "rolling") if c.rolling]
+        ends = [(c, c.deadlines) for c in _witnesses(ordered, "deadlines") if c.deadlines]
+        claims = _claims("rolling", endless) + _claims("deadlines", ends)
+        contradictions.append(Contradiction(field="rolling", claims=claims))
+        values["rolling"] = None
     claim = _claim(ordered)
     disputed = [] if values["deadlines"] else _days(contradictions)
     state, note = status(
@@ -135,7 +141,11 @@ def _same_days(found: Sequence[tuple[Deadline, ...]]) -> tuple[Deadline, ...] | 
 
 
 def _against(name: str, stated: Stated, settled_by: str | None = None) -> Contradiction:
-    claims = tuple(
+    return Contradiction(field=name, claims=_claims(name, stated), settled_by=settled_by)
+
+
+def _claims(name: str, stated: Stated) -> tuple[Claim, ...]:
+    return tuple(
         Claim(
             document_id=call.documents[0].document_id,
             value=call.model_dump(mode="json", include={name})[name],
@@ -143,7 +153,6 @@ def _against(name: str, stated: Stated, settled_by: str | None = None) -> Contra
         )
         for call, _ in stated
     )
-    return Contradiction(field=name, claims=claims, settled_by=settled_by)
 
 
 def _claim(ordered: Sequence[Call]) -> str | None:

@@ -219,6 +219,17 @@ def test_deadlines_that_differ_are_unknown_and_the_status_is_what_both_allow() -
     assert join([OPENING_2026, page], {}, date(2026, 10, 2))[0][0].status == "closed"
 
 
+def test_no_fixed_end_beside_a_stated_end_is_told_and_the_end_is_kept() -> None:
+    page = a_page("slimme", "Slimme Demonstratiefabrieken", rolling=True)
+    (call,), _ = join([OPENING_2026, page], {}, AS_OF)
+    assert call.rolling is None and str(call.deadlines[0].at) == "2026-09-01"
+    (contradiction,) = call.contradictions
+    assert contradiction.field == "rolling" and [c.printed for c in contradiction.claims] == [
+        "True",
+        "2026-09-01",
+    ]
+
+
 def test_an_hour_that_one_document_adds_is_taken_and_hours_that_differ_are_not() -> None:
     def page(key: str, hour: int) -> Call:
         at = datetime(2026, 9, 1, hour, tzinfo=UTC)
