@@ -55,10 +55,10 @@ class Collector:
 
     def spider_error(self, failure: Any, spider: Source) -> None:
         """An exception inside the spider is a fault of the source, not silence."""
-        reason = f"{failure.type.__name__}: {failure.value}"
-        if failure.check(MemoryError):
-            reason = "the crawl needed more memory than it may have"
-        self.issues.append(spider.issue("error", "spider_failed", reason))
+        code, reason = "spider_failed", f"{failure.type.__name__}: {failure.value}"
+        if failure.check(MemoryError):  # the limit's doing, not a fault in the spider
+            code, reason = "out_of_memory", "the crawl needed more memory than it may have"
+        self.issues.append(spider.issue("error", code, reason))
 
 
 def main() -> int:
