@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from embeddings.cache import VectorCache, text_key
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+from embeddings.runtime import Runtime, load_runtime, runtime_id
 
 Kind = Literal["query", "passage"]
 
@@ -47,10 +44,14 @@ class Encoder:
     """One model, its tokenizer and its cache.
 
     `model` is the packaged default's name, a folder, or a hub id that is in the local hub cache (with
-    HF_HUB_OFFLINE=0 it is downloaded). `batch_size` is what the model sees at once.
+    HF_HUB_OFFLINE=0 it is downloaded). `batch_size` is what the model sees at once on torch. `runtime` is
+    "auto", "openvino" or "torch", by default what FUNDMATCH_RUNTIME says; vectors of different runtimes
+    have different `model_id`s and are never mixed. Raises ModelError.
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, *, cache_dir: Path, batch_size: int = 16) -> None:
+    def __init__(
+        self, model: str = DEFAULT_MODEL, *, cache_dir: Path, batch_size: int = 16, runtime: str | None = None
+    ) -> None:
         self.name = model
         self.batch_size = batch_size
         self.encoded = 0  # texts that were really encoded, not found in the cache
@@ -66,9 +67,14 @@ class Encoder:
             raise ModelError(f"{self.folder}: not a sentence-transformers model ({line})") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.model_id = _identity(model, self.folder, self.prompts)
+        try:
+            setting = runtime or os.environ.get("FUNDMATCH_RUNTIME") or "auto"
+            self.runtime = runtime_id(setting, self.folder, self.max_tokens)
+        except ValueError as error:
+            raise ModelError(str(error)) from error
+        self.model_id = f"{_identity(model, self.folder, self.prompts)}-{self.runtime}"
         self._cache = VectorCache(cache_dir / self.model_id, self.dimension)
-        self._model: SentenceTransformer | None = None
+        self._model: Runtime | None = None
         self._splits: dict[tuple[str, str], list[str]] = {}
 
     def split(self, text: str, *, prefix: str = "") -> list[str]:
@@ -121,14 +127,7 @@ class Encoder:
         )
         for start in range(0, len(todo), CHUNK):
             chunk = todo[start : start + CHUNK]
-            found = self._load().encode(
-                chunk,
-                batch_size=self.batch_size,
-                normalize_embeddings=True,
-                convert_to_numpy=True,
-                show_progress_bar=False,
-            )
-            vectors = np.asarray(found, dtype=np.float32)
+            vectors = self._load().encode(chunk)
             if vectors.shape != (len(chunk), self.dimension) or not np.isfinite(vectors).all():
                 raise ModelError(f"{self.folder}: does not give {self.dimension} numbers a text")
             self._cache.add([text_key(text) for text in chunk], vectors)
@@ -137,23 +136,14 @@ class Encoder:
                 progress(start + len(chunk), len(todo))
         return self._cache.get(keys)
 
-    def _load(self) -> SentenceTransformer:
+    def _load(self) -> Runtime:
         if self._model is None:
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")
-            os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-            os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
             try:
-                from sentence_transformers import SentenceTransformer
-                from transformers.utils import logging as noise
-
-                noise.disable_progress_bar()
-                logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-                model = SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
+                self._model = load_runtime(self.runtime, self.folder, self.max_tokens, self.batch_size)
             except Exception as error:
-                raise ModelError(f"{self.folder}: the model does not load ({_first_line(error)})") from error
-            model.max_seq_length = self.max_tokens
-            self._model = model
+                line = f"{self.folder}: the model does not load ({_first_line(error)})"
+                hint = "" if self.runtime == "torch" else "; FUNDMATCH_RUNTIME=torch does without OpenVINO"
+                raise ModelError(f"{line}{hint}") from error
         return self._model
 
 

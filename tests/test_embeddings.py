@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from embeddings import runtime
 from embeddings.cache import COMPACT_ABOVE, VectorCache, text_key
 from embeddings.encode import DEFAULT_MODEL, Encoder, Kind, ModelError
 from embeddings.index import POINTER, IndexFault, build_index, open_index
@@ -221,6 +222,184 @@ def test_a_hub_model_that_is_not_here_says_what_to_do_at_once_and_offline(
 def test_what_is_neither_a_folder_nor_a_hub_id_is_called_no_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModelError, match=f"no such folder; give {DEFAULT_MODEL}"):
         Encoder(name, cache_dir=tmp_path)
+
+
+# --- runtimes
+
+SENTENCE = "Sensoren meten de mest; robots weed the field (5G, 40 kW) — für €2.000. "
+HARD = [
+    "",
+    "a",
+    SENTENCE,
+    SENTENCE * 40,
+    "[CLS] [SEP] [PAD] [MASK]",
+    "水素貯蔵 ÉÉN straße 🤖",
+    "\x00\x07\u200b",
+    "x" * 5000,
+    "Digital innovation hubs help companies to test before they invest.",
+]
+
+
+@pytest.fixture(scope="session")
+def on_torch(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return Encoder(cache_dir=tmp_path_factory.mktemp("torch"), runtime="torch")
+
+
+@pytest.fixture(scope="session")
+def on_openvino(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return Encoder(cache_dir=tmp_path_factory.mktemp("openvino"), runtime="openvino")
+
+
+def test_openvino_gives_the_vectors_of_sentence_transformers(on_openvino: Encoder, on_torch: Encoder) -> None:
+    ours, plain = (encoder.encode(HARD, kind="passage") for encoder in (on_openvino, on_torch))
+    assert (ours * plain).sum(axis=1).min() > 0.9998
+    np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)
+    exact = runtime.load_runtime("openvino-any-f32", on_openvino.folder, on_openvino.max_tokens, 1)
+    np.testing.assert_allclose(exact.encode(HARD), plain, atol=2e-6)
+
+
+ONE_BY_ONE = """
+import json, socket, sys
+from pathlib import Path
+from embeddings.encode import Encoder
+tried = []
+socket.getaddrinfo = socket.socket.connect = lambda *address, **_: tried.append(address)
+encoder = Encoder(cache_dir=Path(sys.argv[1]), runtime="openvino")
+for text in json.loads(sys.argv[2]):
+    print(encoder.encode([text], kind="passage").tobytes().hex())
+heavy = {"torch", "sentence_transformers", "transformers"} & sys.modules.keys()
+print(heavy, tried, sys.modules.get("openvino_telemetry"))
+"""
+
+
+def test_a_vector_depends_on_its_text_alone_to_the_last_digit(on_openvino: Encoder, tmp_path: Path) -> None:
+    texts = [text for text in HARD if "\x00" not in text]
+    together = on_openvino.encode(texts, kind="passage")
+    crowd = beside(on_openvino, tmp_path / "crowd")
+    filler = [SENTENCE[:length] * 3 for length in range(3, len(SENTENCE), 2)]
+    mixed = crowd.encode([*filler, *reversed(texts)], kind="passage")
+    np.testing.assert_array_equal(mixed[len(filler) :], together[::-1])
+    *alone, beside_them = run_python(
+        ONE_BY_ONE, str(tmp_path / "alone"), json.dumps(texts), OMP_NUM_THREADS="1"
+    ).splitlines()
+    assert alone == [vector.tobytes().hex() for vector in together]
+    assert beside_them == "set() [] None", "torch was imported, or the network was tried"
+
+
+def test_vectors_of_two_runtimes_are_never_mixed(
+    on_openvino: Encoder, on_torch: Encoder, tmp_path: Path
+) -> None:
+    for loaded in (on_openvino, on_torch):
+        encoder = Encoder(cache_dir=tmp_path, runtime=loaded.runtime.partition("-")[0])
+        encoder._model = loaded._load()
+        encoder.encode(["wind"], kind="query")
+        assert encoder.encoded == 1
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_runtime_is_one_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUNDMATCH_RUNTIME", "torch")
+    assert Encoder(cache_dir=tmp_path).runtime == "torch"
+    assert Encoder(cache_dir=tmp_path, runtime="auto").runtime.startswith("openvino-")
+    monkeypatch.setenv("FUNDMATCH_RUNTIME", "cuda")
+    with pytest.raises(ModelError, match=r"^runtime 'cuda' is none of auto, openvino, torch$"):
+        Encoder(cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["absent", "broken"])
+def test_without_openvino_torch_encodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: bool
+) -> None:
+    class Library:
+        @staticmethod
+        def Core() -> None:
+            raise RuntimeError("no plugin for this processor")
+
+    monkeypatch.setitem(sys.modules, "openvino", Library if broken else None)
+    runtime._openvino_id.cache_clear()
+    try:
+        assert Encoder(cache_dir=tmp_path).runtime == "torch"
+        with pytest.raises(ModelError, match="OpenVINO cannot be imported"):
+            Encoder(cache_dir=tmp_path, runtime="openvino")
+    finally:
+        runtime._openvino_id.cache_clear()
+    assert ("no plugin for this processor" in caplog.text) == broken
+
+
+DENSE = {"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("config", {"model_type": "roberta"}),
+        ("config", {"hidden_act": "gelu_new"}),
+        ("config", {"position_embedding_type": "relative_key"}),
+        ("config", {"num_hidden_layers": 7}),
+        ("config", {"intermediate_size": 768}),
+        ("config", {"num_attention_heads": 7}),
+        ("1_Pooling/config", {"pooling_mode_cls_token": True}),
+        ("1_Pooling/config", {"pooling_mode_mean_tokens": False, "pooling_mode_max_tokens": True}),
+        ("1_Pooling/config", {"pooling_mode": "cls"}),
+        ("1_Pooling/config", {"include_prompt": False}),
+        ("sentence_bert_config", {"do_lower_case": True}),
+        ("sentence_bert_config", {"max_seq_length": 513}),
+        ("config_sentence_transformers", {"default_prompt_name": "query"}),
+        ("modules", DENSE),
+        ("modules", None),
+    ],
+)
+def test_what_is_not_a_plain_bert_is_left_to_torch(
+    tmp_path: Path, name: str, values: dict[str, Any] | None
+) -> None:
+    folder = model_copy(tmp_path / "m")
+    path = folder / f"{name}.json"
+    stated = json.loads(path.read_text())
+    if name == "modules":
+        path.write_text(json.dumps([*stated, values] if values else stated[:1]))
+    else:
+        path.write_text(json.dumps(stated | (values or {})))
+    assert Encoder(str(folder), cache_dir=tmp_path / "v").runtime == "torch"
+    with pytest.raises(ModelError, match="is not a plain mean-pooling BERT"):
+        Encoder(str(folder), cache_dir=tmp_path / "v", runtime="openvino")
+
+
+def test_a_bert_of_another_shape_gives_the_vectors_of_sentence_transformers(tmp_path: Path) -> None:
+    """Other sizes, half-precision weights under a head's names, and no module that normalises."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 3, "num_attention_heads": 2}
+    folder = model_copy(tmp_path / "m", config=sizes | {"layer_norm_eps": 1e-3})
+    weights = BertModel(BertConfig(**json.loads((folder / "config.json").read_text()))).state_dict()
+    for name, values in weights.items():
+        if "position_ids" not in name:  # larger than at the start of a training, so that each one counts
+            values += 0.3 * torch.randn(values.shape)
+    (folder / "model.safetensors").unlink()
+    save_file({f"bert.{n}": v.half() for n, v in weights.items()}, folder / "model.safetensors")
+    modules = json.loads((folder / "modules.json").read_text())
+    (folder / "modules.json").write_text(json.dumps(modules[:2]))
+    pooling = json.loads((folder / "1_Pooling" / "config.json").read_text())
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling | {"word_embedding_dimension": 96}))
+    ours, plain = (
+        Encoder(str(folder), cache_dir=tmp_path / "v", runtime=name).encode(HARD, kind="passage")
+        for name in ("openvino", "torch")
+    )
+    assert ours.shape == (len(HARD), 96)
+    assert (ours * plain).sum(axis=1).min() > 0.998
+    assert np.median(plain @ plain.T) < 0.9
+
+
+def test_an_openvino_that_fails_says_how_to_do_without(tmp_path: Path) -> None:
+    folder = model_copy(tmp_path / "m")
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    tokenizer["model"]["vocab"]["unheardof"] = len(tokenizer["model"]["vocab"])
+    path.write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelError, match=r"knows more tokens than the model.*; FUNDMATCH_RUNTIME=torch"):
+        Encoder(str(folder), cache_dir=tmp_path / "v").encode(["a"], kind="passage")
 
 
 def test_splitting_and_cached_texts_need_no_torch(encoder: Encoder, tmp_path: Path) -> None:
