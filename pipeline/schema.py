@@ -10,7 +10,15 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    field_validator,
+)
 
 Level = Literal["national", "regional", "interregional", "european"]
 Status = Literal["forthcoming", "open", "closed", "unknown"]
@@ -204,6 +212,46 @@ class Organisation(Record):
     page: Page
 
 
+class Topic(Record):
+    """A topic of an earlier or a present call, by its identifier."""
+
+    topic_id: str  # as the portal writes it
+    title: Text
+    keywords: str | None = None
+
+
+class Project(Record):
+    """A project that an EU programme funded."""
+
+    project_id: str  # number of the grant agreement
+    title: str | None = None
+    objective: str | None = None
+    topic: str | None = None  # identifier of the topic that it was funded under
+    action: str | None = None  # code of the type of action: HORIZON-RIA
+    signed_on: date | None = None
+
+
+class Participant(Record):
+    """An organisation that takes part in EU projects, as CORDIS describes it. No persons."""
+
+    org_id: str  # participant identification code (PIC)
+    name: Text
+    country: str | None = None  # as CORDIS codes it: EL, UK
+    nuts: str | None = None
+    place: str | None = None
+    activity: str | None = None  # PRC private company, HES higher education, REC research, PUB public, OTH
+    sme: bool | None = None
+
+
+class Participation(Record):
+    """One organisation's part in one project."""
+
+    project_id: str
+    org_id: str
+    role: str | None = None  # coordinator, participant, associatedPartner, thirdParty
+    eur: float | None = None  # the EU's contribution to it
+
+
 class Profile(Record):
     """A company, field lab or hub that looks for money, described in its own words."""
 
@@ -216,6 +264,12 @@ class Profile(Record):
     nuts: tuple[Nuts, ...] = ()
     place: str | None = None
     employees: Annotated[int, Field(ge=0)] | None = None
+    pic: Annotated[str, StringConstraints(pattern=r"^\d{9}$")] | None = None  # its code as an EU participant
+    designated_hub: bool | None = None  # whether it is a designated European Digital Innovation Hub
+    trl: Annotated[int, Field(ge=1, le=9)] | None = None  # readiness today of what it seeks money for
+    project_costs_eur: Annotated[float, Field(gt=0)] | None = None  # of the project it has in mind
+    partners: Annotated[int, Field(ge=0)] | None = None  # that are ready to join, itself not counted
+    partner_countries: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")], ...] = ()
     description: Text
     offers: tuple[Text, ...] = ()  # what it can do for others
     seeks: tuple[Text, ...] = ()  # what it wants to develop or needs money for
@@ -249,6 +303,16 @@ class Evidence(Record):
     weight: float  # cosine of the two passages the sentences stand in
 
 
+class Feedback(Record):
+    """What a profile, or an adviser for it, said of a call. The last of one profile on one call counts."""
+
+    profile_id: Slug
+    call_id: str
+    verdict: Literal["relevant", "not-for-us", "cleared"]  # cleared withdraws what was said before
+    why: str | None = None
+    given_at: AwareDatetime
+
+
 class Match(Record):
     """How well one call fits one profile. A score ranks; it is no chance of winning."""
 
@@ -261,6 +325,7 @@ class Match(Record):
     eligibility: Eligibility
     evidence: tuple[Evidence, ...]
     reasons: tuple[str, ...]
+    feedback: Literal["relevant", "not-for-us"] | None = None  # what the profile said of this very call
 
 
 class Stage(Record):

@@ -1,24 +1,22 @@
-"""Matching: what is ranked where and why, who may apply by which clause, and which crawl is not trusted."""
+"""Matching: what is ranked where and why, and which crawl is not trusted."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SHARED, a_call
+from conftest import a_call
 
 from embeddings.encode import Encoder
 from embeddings.index import build_index, open_index
 from embeddings.lexical import LexicalIndex
-from pipeline.eligibility import eligibility, only_for_hubs, overall
 from pipeline.expect import Expect, faults
 from pipeline.match import KEPT, Passage, Similarity, call_passages, lexical_text, rank
 from pipeline.profiles import OwnPassage, passages_of
-from pipeline.prose import sentences
-from pipeline.schema import Call, Deadline, DeadlineKind, Match, Profile, Section, Verdict
+from pipeline.schema import Call, Deadline, Match, Profile, Section
 
 AS_OF = date(2026, 6, 15)
 OPEN = (Deadline(at=date(2026, 9, 1), printed="2026-09-01T00:00", kind="single"),)
@@ -414,241 +412,6 @@ def test_a_farm_robot_maker_finds_the_farm_robots_and_the_same_again(
     assert "robots" in first[0].reasons[0]
     assert first[0].evidence[0].call_text.startswith("Autonomous robots")
     assert first[0].score > first[1].score + 0.2
-
-
-# --- eligibility
-
-
-def deadline(at: date | datetime, kind: DeadlineKind = "single") -> Deadline:
-    return Deadline(at=at, printed=f"{kind} {at}", kind=kind)
-
-
-PAST, TODAY, AHEAD = AS_OF - timedelta(days=1), AS_OF, AS_OF + timedelta(days=90)
-EVENING = datetime(2026, 6, 15, 23, 0, tzinfo=timezone(timedelta(hours=2)))
-
-
-@pytest.mark.parametrize(
-    ("deadlines", "verdict", "decides"),
-    [
-        ((), "unknown", None),
-        ((deadline(AHEAD),), "pass", 0),
-        ((deadline(TODAY),), "pass", 0),
-        ((deadline(EVENING),), "pass", 0),
-        ((deadline(PAST),), "fail", 0),
-        ((deadline(PAST, "cut-off"), deadline(AHEAD, "cut-off")), "pass", 1),
-        ((deadline(PAST - timedelta(days=90), "cut-off"), deadline(PAST, "cut-off")), "fail", 1),
-        ((deadline(TODAY, "stage 1"), deadline(AHEAD, "stage 2")), "pass", 0),
-        ((deadline(PAST, "stage 1"), deadline(AHEAD, "stage 2")), "fail", 0),
-        ((deadline(PAST - timedelta(days=90), "stage 1"), deadline(PAST, "stage 2")), "fail", 0),
-        ((deadline(AHEAD, "stage 2"),), "unknown", None),  # the first stage is not known
-        ((deadline(PAST, "stage 2"),), "fail", 0),
-    ],
-)
-def test_in_time_is_who_can_still_enter(
-    deadlines: tuple[Deadline, ...], verdict: Verdict, decides: int | None
-) -> None:
-    rule = eligibility(profile(), call(deadlines=deadlines), AS_OF).rules[0]
-    assert (rule.rule, rule.verdict) == ("time", verdict)
-    assert rule.clause == (None if decides is None else deadlines[decides].printed)
-    assert rule.url == (None if decides is None else "https://example.org/1")
-
-
-FOR_HUBS_ALONE = [
-    "Only designated European Digital Innovation Hubs may apply.",
-    "Only EDIHs are eligible to apply.",
-    (
-        "Only entities that have been designated as European Digital Innovation Hubs (EDIHs) by "
-        "their Member State can submit a proposal."
-    ),
-    "This call is restricted to European Digital Innovation Hubs designated by the Member States.",
-    "This topic is open only to EDIHs selected under the first call.",
-    "The call is open to designated EDIHs only.",
-    "Participation in this call is limited to EDIHs listed in the Implementing Decision.",
-    "Applicants must be a designated European Digital Innovation Hub.",
-    "Eligible applicants are exclusively existing European Digital Innovation Hubs (EDIHs).",
-    "Applications may only be submitted by European Digital Innovation Hubs.",
-    "Please note that only EDIHs with a seal of excellence may apply to this topic.",
-    "Proposals are restricted to existing EDIHs and holders of a Seal of Excellence.",
-    "This call is exclusively for existing European Digital Innovation Hubs.",
-    "Only the EDIHs that are funded by the programme are eligible.",
-    "- only entities designated as European Digital Innovation Hubs may apply",
-    (
-        "Only European Digital Innovation Hubs (EDIHs) that have been funded under the Digital "
-        "Europe Programme, and those awarded the Seal of Excellence, are eligible to participate in "
-        "this call."
-    ),
-    "This call is only open to European Digital Innovation Hubs.",
-    "The call is reserved for EDIH.",
-    "Participation is limited to European Digital Innovation Hubs.",
-    "Eligibility is restricted to entities designated as EDIH.",
-    "The topic is open exclusively to designated EDIHs.",
-    "Proposals can only be submitted by designated EDIHs.",
-    "To strengthen the network and cover all regions, only designated EDIHs may apply.",
-    "Only EDIHs established in Member States and associated countries may apply under this call.",
-    "Eligible applicants: only designated EDIHs.",
-]
-# These speak of hubs, some of them of "only", and close the call to nobody, or not surely.
-NOT_FOR_HUBS_ALONE = [
-    "Projects should work with European Digital Innovation Hubs only where useful.",
-    (
-        "Proposals should cooperate with European Digital Innovation Hubs (EDIHs), and only mature "
-        "technologies are eligible."
-    ),
-    "Only projects that cooperate with European Digital Innovation Hubs are eligible.",
-    "Only proposals that involve EDIHs may apply for the higher rate.",
-    (
-        "Participation is open to SMEs, research organisations and European Digital Innovation "
-        "Hubs, but only consortia may apply."
-    ),
-    "The call is open not only to European Digital Innovation Hubs but to any legal entity.",
-    "Participation is not limited to European Digital Innovation Hubs.",
-    "This call is limited to SMEs that are supported by European Digital Innovation Hubs.",
-    "This topic is limited to SMEs and EDIHs.",
-    "The call is limited to EDIHs and SMEs.",
-    "Applications by EDIHs are welcome; only one application per applicant is eligible.",
-    (
-        "Results may be deployed through the European Digital Innovation Hubs, and applicants "
-        "should only use open standards."
-    ),
-    "European Digital Innovation Hubs can only participate as partners; any company may apply.",
-    "EDIHs are not eligible to apply; only SMEs may apply.",
-    "Only entities that are not EDIHs may apply.",
-    "Access to the training is limited to European Digital Innovation Hubs.",
-    "Only EDIHs are eligible as subcontractors for test before invest services.",
-    "Only EDIHs may participate in the annual summit.",
-    "Applicants may only claim costs of EDIH services up to 10 %.",
-    "The coordinator must be an EDIH.",
-    "Applicants must be supported by a European Digital Innovation Hub.",
-    "Applicants must be an SME that is a customer of an EDIH.",
-    (
-        "Applications are limited to 50 pages and should explain the links with European Digital "
-        "Innovation Hubs."
-    ),
-    "This call is limited to EDIH activities in the outermost regions.",
-    "This call is restricted to consortia that include a European Digital Innovation Hub.",
-    "Priority is reserved for EDIHs.",
-    "The call is open to EDIHs, SMEs and research organisations.",
-    "Eligible applicants include European Digital Innovation Hubs.",
-    "Support by EDIHs is available only to eligible applicants.",
-    (
-        "The network of European Digital Innovation Hubs offers its services only to eligible SMEs; "
-        "applicants may contact them."
-    ),
-    "Only European Digital Innovation Hubs and SMEs may apply.",
-    "Only European Digital Innovation Hubs, SMEs and universities may apply.",
-    "Only EDIHs or consortia with at least three companies are eligible to apply.",
-    "Only in regions without European Digital Innovation Hubs may companies apply.",
-    "Proposals restricted to one country should work with European Digital Innovation Hubs.",
-    "Applications must be submitted only through the portal, for example with help of an EDIH.",
-    "Only EDIHs may submit letters of support.",
-    "The call is reserved for newcomers that European Digital Innovation Hubs have not served.",
-    "Applicants must be members of a European Digital Innovation Hub network or an SME.",
-    "Funding for third parties is limited to EUR 60 000 and proposals should involve EDIHs.",
-    "Only legal entities served by European Digital Innovation Hubs may apply.",
-    "Applicants shall be informed by EDIHs.",
-    "Only selected SMEs from European Digital Innovation Hubs may apply.",
-    "Only if no EDIH exists in the region may companies apply.",
-    "Only EDIHs may apply, unless their region has none.",
-    "Only EDIHs may apply, except in the outermost regions.",
-    "This call is restricted to EDIHs in regions where one exists.",
-    "Only EDIHs may apply, if their country takes part.",
-    "This call is reserved for EDIHs with priority in the first round.",
-    "This call is restricted to EDIHs as well as SMEs.",
-    "Only EDIHs, SMEs and newcomers may apply.",
-    "To use the computers free of charge, only EDIHs may apply for access vouchers.",
-    "Voucher applications are limited to EDIHs.",
-    "This call is restricted to EDIHs designated by Member States and newcomers.",
-    "Only EDIHs established in the Union, SMEs or newcomers may apply.",
-    "Open only to European Digital Innovation Hubs.",
-    "Applicants must be EDIHs or SMEs.",
-    "Applicants must be EDIHs/SMEs.",
-    "The call is open only to European Digital Innovation Hubs' customers.",
-    "Only EDIHs may submit an application for the seal.",
-    "In the second stage, the call is reserved for EDIH and SME consortia.",
-    "Only members of EDIHs may apply.",
-    "Only organisations from EDIHs may apply.",
-]
-
-
-@pytest.mark.parametrize("sentence", FOR_HUBS_ALONE)
-def test_a_clause_for_hubs_alone_fails_companies_and_leaves_hubs_unknown(sentence: str) -> None:
-    texts = f"Hubs help SMEs with digital tools.\n{sentence}\nMore is in the annex."
-    for shown in (call("1", texts), call("1", "Scope.", conditions=texts)):
-        for kind, verdict in (
-            ("sme", "fail"),
-            ("large_company", "fail"),
-            ("fieldlab", "fail"),
-            ("hub", "unknown"),
-        ):
-            found = eligibility(profile(kind=kind), shown, AS_OF)
-            rule = next(rule for rule in found.rules if rule.rule == "applicant")
-            assert (rule.verdict, found.verdict) == (verdict, verdict)
-            assert (rule.clause, rule.url) == (sentence, shown.url)
-
-
-@pytest.mark.parametrize("sentence", NOT_FOR_HUBS_ALONE)
-def test_a_sentence_that_merely_speaks_of_hubs_fails_nobody(sentence: str) -> None:
-    for kind in ("sme", "fieldlab", "hub"):
-        found = eligibility(profile(kind=kind), call("1", sentence, conditions=sentence), AS_OF)
-        assert found.verdict == "unknown"
-        assert next(rule for rule in found.rules if rule.rule == "applicant").clause is None
-
-
-@pytest.mark.parametrize(
-    ("kind", "description", "verdict"),
-    [
-        ("fieldlab", "We are part of the designated EDIH of the north.", "unknown"),
-        ("research_organisation", "Partner in a European Digital Innovation Hub.", "unknown"),
-        ("fieldlab", "We print metal.", "fail"),
-        ("sme", "We are a customer of the EDIH.", "fail"),
-    ],
-)
-def test_an_organisation_that_may_be_part_of_a_hub_is_not_failed(
-    kind: str, description: str, verdict: Verdict
-) -> None:
-    one = profile(kind=kind, description=description)
-    assert eligibility(one, call("1", HUBS_ONLY), AS_OF).verdict == verdict
-
-
-@pytest.mark.shared_data
-def test_no_real_call_is_closed_by_merely_speaking_of_hubs() -> None:
-    """None of the real records is a call for hubs; some speak of them."""
-    import gzip
-    import json
-
-    spoken = 0
-    with gzip.open(SHARED / "eu_portal" / "calls_2026.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            for sentence in sentences(f"{row.get('text') or ''}\n{row.get('conditions') or ''}"):
-                spoken += "Digital Innovation Hub" in sentence
-                assert not only_for_hubs(sentence), row["identifier"]
-    assert spoken > 2
-
-
-def test_the_consortium_clause_is_shown_and_decides_nothing() -> None:
-    clause = "At least three independent legal entities from three different countries."
-    with_clause = eligibility(profile(), call(printed={"consortium": clause}), AS_OF).rules[2]
-    without = eligibility(profile(), call(), AS_OF).rules[2]
-    assert (with_clause.rule, with_clause.verdict, with_clause.clause) == ("consortium", "unknown", clause)
-    assert with_clause.url == "https://example.org/1"
-    assert (without.verdict, without.clause, without.url) == ("unknown", None, None)
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "whole_verdict"),
-    [
-        ([], "unknown"),
-        (["pass"], "pass"),
-        (["pass", "pass"], "pass"),
-        (["pass", "unknown"], "unknown"),
-        (["unknown"], "unknown"),
-        (["pass", "unknown", "fail"], "fail"),
-        (["fail", "pass"], "fail"),
-    ],
-)
-def test_one_fail_fails_and_only_all_passes_pass(verdicts: list[Verdict], whole_verdict: Verdict) -> None:
-    assert overall(iter(verdicts)) == whole_verdict
 
 
 # --- expect
