@@ -9,14 +9,14 @@ help:
 	@echo "make demo   set up, then one week on the embedded sample archive, into $(HOME_DEMO)"
 	@echo "make test   set up, then every test, offline"
 	@echo "make check  ruff, mypy --strict, import-linter"
-	@echo "make bench  start-up times, what a crawl costs, and what a week costs on the real records where they are kept"
+	@echo "make bench  start-up times, what encoding and a crawl cost, and what a week costs on the real records where they are kept"
 	@echo "make new-source NAME=... HOST=... LEVEL=...   a spider, sample pages and a failing expectation to begin from"
 	@echo "make clean  remove .venv and data/"
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "fundmatch needs Python 3.11 or newer; say which: make PYTHON=python3.11 ..." >&2; exit 2; }
-	@echo "Setting up .venv: a minute or more and some 530 MB of downloads, once."
+	@echo "Setting up .venv: a minute or more and some 630 MB of downloads, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -38,6 +38,7 @@ check: .venv/.installed
 bench: .venv/.installed
 	@test -e $(HOME_DEMO)/warehouse.duckdb || $(MAKE) --no-print-directory demo > /dev/null
 	@$(BIN)/python tests/benchmarks/startup.py $(HOME_DEMO)
+	@$(BIN)/python tests/benchmarks/encode.py 2> /dev/null
 	@$(BIN)/python tests/benchmarks/crawl.py
 	@$(BIN)/python tests/benchmarks/week.py
 

@@ -19,9 +19,14 @@ import typer
 
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
-    from pipeline.schema import Match, Profile, Run
+    from pipeline.schema import Feedback, Match, Profile, Run
     from warehouse.read import Warehouse
 
+FEEDBACK_TAKEN = {
+    "relevant": "is marked relevant; calls like it rise",
+    "not-for-us": "is marked not-for-us and hidden; calls like it fall",
+    "cleared": "is no longer marked; calls like it go by their text again",
+}
 OURS = frozenset({"crawlers", "embeddings", "flows", "pipeline", "warehouse"})
 
 app = typer.Typer(
@@ -33,8 +38,12 @@ app = typer.Typer(
 )
 profiles_app = typer.Typer(help="Companies, field labs and hubs that look for money.", no_args_is_help=True)
 digest_app = typer.Typer(help="The weekly mails.", no_args_is_help=True)
+evaluate_app = typer.Typer(help="How well rankings find what was really funded.", no_args_is_help=True)
+history_app = typer.Typer(help="EU projects funded earlier, to rank with.", no_args_is_help=True)
 app.add_typer(profiles_app, name="profiles")
+app.add_typer(history_app, name="history")
 app.add_typer(digest_app, name="digest")
+app.add_typer(evaluate_app, name="evaluate")
 
 
 class UsageError(Exception):
@@ -197,6 +206,27 @@ def profiles_show(profile_id: str) -> None:
     _print_json(_pick(Home(_State.home).profiles(), profile_id).model_dump(mode="json"))
 
 
+@history_app.command("import")
+def history_import(
+    path: Annotated[Path, typer.Argument(help="A CORDIS bulk file or folder, or a folder of Parquet files.")],
+    as_json: AsJson = False,
+) -> None:
+    """Add topics, projects, organisations and participations, or replace those with the same ids."""
+    from flows.history import add_history
+    from flows.home import Home
+    from flows.terminal import TerminalReporter, print_history, print_issues
+
+    with TerminalReporter() as reporter:
+        imported, issues = add_history(Home(_State.home), path, reporter)
+    if as_json:
+        found = [issue.model_dump(mode="json") for issue in issues]
+        _print_json({"imported": imported.rows, "total": imported.total, "issues": found})
+    else:
+        print_history(imported)
+        print_issues(issues)
+    raise typer.Exit(1 if issues else 0)
+
+
 @app.command("calls")
 def calls_command(
     query: Annotated[str | None, typer.Argument(help="Words that must all occur in the call.")] = None,
@@ -222,19 +252,24 @@ def match_command(
     text: Annotated[str | None, typer.Option(help="Match this text instead of a profile.")] = None,
     language: Annotated[str, typer.Option(help="Language of --text: en or nl.")] = "en",
     top: Annotated[int, typer.Option(min=1, max=50, help="How many matches.")] = 10,
-    with_failed: Annotated[bool, typer.Option("--all", help="Also calls you may not apply for.")] = False,
+    with_failed: Annotated[
+        bool, typer.Option("--all", help="Also calls it may not apply for or does not want.")
+    ] = False,
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
-    """The calls that fit a profile, or a text, best first."""
+    """The calls that fit a profile, or a text, best first. Some are hidden: see --all."""
     if (profile_id is None) == (text is None):
         raise UsageError('give a PROFILE_ID, or --text "..."')
+    from pipeline.feedback import hidden
+
     with _warehouse() as warehouse:
         if text is not None:
             matches = _match_text(warehouse, text, language, model)
         else:
-            matches = warehouse.match_records(_pick(warehouse.profile_records(), str(profile_id)).id)
-        wanted = [m for m in matches if with_failed or m.eligibility.verdict != "fail"][:top]
+            _last_run(warehouse)
+            matches = _matches(warehouse, [_pick(warehouse.profile_records(), str(profile_id))])
+        wanted = [m for m in matches if with_failed or not hidden(m)][:top]
         calls = {m.call_id: warehouse.call(m.call_id) for m in wanted}
     if as_json:
         return _print_json([match.model_dump(mode="json") for match in wanted])
@@ -247,9 +282,10 @@ def match_command(
 def explain(profile_id: str, call_id: str, as_json: AsJson = False) -> None:
     """Why one call fits one profile: sentences of both, and every rule with its clause."""
     with _warehouse() as warehouse:
+        _last_run(warehouse)
         profile = _pick(warehouse.profile_records(), profile_id)
         call = warehouse.call(call_id)
-        match = next((m for m in warehouse.match_records(profile_id) if m.call_id == call.call_id), None)
+        match = next((m for m in _matches(warehouse, [profile]) if m.call_id == call.call_id), None)
     if match is None:
         ends = call.status in ("closed", "forthcoming")
         why = f"it is {call.status}" if ends else "it is not among the profile's best 50"
@@ -259,6 +295,45 @@ def explain(profile_id: str, call_id: str, as_json: AsJson = False) -> None:
     from flows.terminal import print_explanation
 
     return print_explanation(profile, call, match)
+
+
+@app.command("feedback")
+def feedback_command(
+    profile_id: Annotated[str, typer.Argument(help="An imported profile.")],
+    call_id: Annotated[str | None, typer.Argument(help="A call. Without it feedback is listed.")] = None,
+    relevant: Annotated[bool, typer.Option("--relevant", help="The call fits: like calls rise.")] = False,
+    not_for_us: Annotated[
+        bool, typer.Option("--not-for-us", help="The call does not fit: it is hidden, like calls fall.")
+    ] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Withdraw what was said of the call.")] = False,
+    why: Annotated[str | None, typer.Option(help="The reason, in a sentence.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a call fits a profile, for this and all later weeks; or list what was said."""
+    from flows.feedback import say
+    from flows.home import Home
+    from flows.terminal import print_feedback
+
+    asked = {"relevant": relevant, "not-for-us": not_for_us, "cleared": clear}
+    verdicts = [verdict for verdict, wanted in asked.items() if wanted]
+    if call_id is None and (verdicts or why is not None):
+        raise UsageError("say which call, as: fundmatch feedback PROFILE_ID CALL_ID --relevant")
+    if call_id is not None and len(verdicts) != 1:
+        raise UsageError("say what of the call: --relevant, --not-for-us or --clear, one of them")
+    home = Home(_State.home)
+    profile = _pick(home.profiles(), profile_id)
+    with _warehouse() as warehouse:
+        told = _marks(warehouse).get(profile.id, {})
+        if call_id is not None:
+            stored = say(home, warehouse, profile.id, told, call_id, verdicts[0], why)
+            if as_json:
+                return _print_json(stored.model_dump(mode="json"))
+            return print(f"{profile.id}: {stored.call_id} {FEEDBACK_TAKEN[stored.verdict]} at the next run")
+        titles = {call.call_id: call.title for call in warehouse.call_records() if call.call_id in told}
+    if as_json:
+        more = [{"call_id": key, "title": titles.get(key)} for key in told]
+        return _print_json([f.model_dump(mode="json") | m for f, m in zip(told.values(), more, strict=True)])
+    return print_feedback(told, titles)
 
 
 @digest_app.command("preview")
@@ -274,10 +349,35 @@ def digest_preview(
         if week not in (None, week_of(last.as_of)):
             raise UsageError(f"--week {week}: the last run was for {week_of(last.as_of)}")
         profiles = warehouse.profile_records()
-        matches = [match for profile in profiles for match in warehouse.match_records(profile.id)]
+        matches = _matches(warehouse, profiles)
         calls, health = warehouse.call_records(), warehouse.health()
     folder = write_previews(Home(_State.home), profiles, matches, calls, health, last.as_of)
     print(f"{len(profiles)} digests (HTML and text) in {folder}")
+
+
+@evaluate_app.command("matching")
+def evaluate_matching_command(
+    bench: Annotated[Path, typer.Argument(help="Folder with corpus, queries, qrels and history.")],
+    run: Annotated[Path | None, typer.Option(help="Write our ranking to this file, as a TREC run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank a benchmark's topics for its organisations, beside BM25 and MiniLM, and tell how well."""
+    from flows.bench import read_bench
+    from flows.evaluate import evaluate_matching, print_evaluation
+    from flows.home import Home
+    from flows.rankers import rankers
+    from flows.terminal import TerminalReporter
+
+    if run is not None and run.is_dir():
+        raise UsageError(f"--run {run}: is a folder; give a file")
+    known = read_bench(bench)
+    home = Home(_State.home)
+    home.create()
+    with TerminalReporter() as reporter:
+        told = evaluate_matching(known, rankers(home, reporter), reporter, run)
+    if as_json:
+        return _print_json(told)
+    return print_evaluation(told)
 
 
 @app.command()
@@ -296,6 +396,26 @@ def export(
     with _warehouse() as warehouse:
         rows = write(warehouse, what, file_format, out)  # type: ignore[arg-type]
     print(f"{rows} rows in {out}")
+
+
+def _marks(warehouse: Warehouse) -> dict[str, dict[str, Feedback]]:
+    """What each profile says of calls; lines of the home's feedback that cannot be read are told."""
+    from flows.feedback import read
+    from flows.home import Home
+    from flows.terminal import print_issues
+    from pipeline.feedback import marks
+
+    found, issues = read(Home(_State.home))
+    print_issues(issues)
+    return marks(found, warehouse.call_records()) if found else {}
+
+
+def _matches(warehouse: Warehouse, profiles: list[Profile]) -> list[Match]:
+    """Matches of the latest run, with the feedback of this moment on them."""
+    from pipeline.feedback import placed
+
+    told = _marks(warehouse)
+    return [m for p in profiles for m in placed(warehouse.match_records(p.id), told.get(p.id, {}))]
 
 
 def _match_text(warehouse: Warehouse, text: str, language: str, model: str | None) -> list[Match]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.home import Home, write_whole
 from pipeline.digest import compose, contents
+from pipeline.feedback import hidden
 from pipeline.schema import Call, Match, Profile, SourceHealth
 
 
@@ -30,7 +31,7 @@ def write_previews(
     by_id = {call.call_id: call for call in calls}
     subjects = {}
     for profile in profiles:
-        mine = [m for m in matches if m.profile_id == profile.id and m.eligibility.verdict != "fail"]
+        mine = [m for m in matches if m.profile_id == profile.id and not hidden(m)]
         mail = compose(profile, mine, by_id, health, as_of)
         subjects[profile.id] = mail.subject
         write_whole(folder / f"{profile.id}.html", mail.html)

@@ -49,6 +49,10 @@ class Home:
         return self.path / "warehouse.duckdb"
 
     @property
+    def feedback(self) -> Path:
+        return self.path / "feedback.jsonl"
+
+    @property
     def prefect(self) -> Path:
         return self.path / "prefect"
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.deadlines import disputed_deadlines, next_deadline, on
-from pipeline.schema import Call, Issue, Match, Profile, Stage
+from pipeline.feedback import hidden
+from pipeline.schema import Call, Feedback, Issue, Match, Profile, Stage
 
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
+    from warehouse.history import Imported
 
 SHOWN_ISSUES = 12
 
@@ -75,12 +77,12 @@ def print_week(week: WeeklyRun) -> None:
     calls = {call.call_id: call for call in week.calls}
     for profile in week.profiles:
         console.print(f"\n[bold]{safe(profile.name)}[/bold] ({profile.id}, {profile.label})")
-        mine = [m for m in week.matches if m.profile_id == profile.id and m.eligibility.verdict != "fail"]
+        mine = [m for m in week.matches if m.profile_id == profile.id and not hidden(m)]
         for match in mine[:3]:
             call = calls[match.call_id]
             title = safe(call.title)
             console.print(f"  {match.rank}. {title} [dim]({safe(call.identifier or call.call_id)})[/dim]")
-            console.print(f"     {_deadline(call, week)}; {safe(match.reasons[0])}")
+            console.print(f"     {_deadline(call, week)}; {safe(' '.join(match.reasons))}")
         if not mine:
             console.print("  no open calls")
     print_issues(week.issues)
@@ -130,6 +132,14 @@ def print_issues(issues: Sequence[Issue]) -> None:
     if odd:
         told = ", ".join(f"{count} × {code}" for code, count in sorted(odd.items()))
         console.print(f"noted: {told}", highlight=False)
+
+
+def print_history(imported: Imported) -> None:
+    """How many records an import brought of each kind, and how many there are now."""
+    table = Table("", *(Column(name, justify="right") for name in ("imported", "in the warehouse")))
+    for name, count in imported.rows.items():
+        table.add_row(name, str(count), str(imported.total[name]))
+    Console().print(table)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -200,9 +210,24 @@ def print_matches(matches: Sequence[Match], calls: Mapping[str, Call]) -> None:
             f"{match.percentile:.0f}",
             match.eligibility.verdict,
             _days(call),
-            f"{safe(call.title)}\n[dim]{safe(call.call_id)}[/dim]",
-            safe(match.reasons[0]),
+            f"{safe(call.title)}\n[dim]{safe(call.call_id)}[/dim]{_mark(match)}",
+            safe(" ".join(match.reasons)),
         )
+    Console().print(table)
+
+
+def _mark(match: Match) -> str:
+    return f"\n[bold]marked {match.feedback}[/bold]" if match.feedback else ""
+
+
+def print_feedback(told: Mapping[str, Feedback], titles: Mapping[str, str]) -> None:
+    """What a profile says of calls, by call id, the newest first; a call that is not known has no title."""
+    newest = sorted(told.items(), key=lambda pair: pair[1].given_at, reverse=True)
+    table = Table("call", "marked", "on", "why", "title")
+    table.columns[0].overflow = "fold"  # an id is there to be copied
+    for key, given in newest:
+        day = given.given_at.date().isoformat()
+        table.add_row(*map(safe, (key, given.verdict, day, given.why or "", titles.get(key, ""))))
     Console().print(table)
 
 
@@ -212,8 +237,8 @@ def print_explanation(profile: Profile, call: Call, match: Match) -> None:
     console.print(f"[bold]{safe(call.title)}[/bold] for [bold]{safe(profile.name)}[/bold]")
     standing = f"above {int(match.percentile)} %" if match.percentile < 100 else "the best"
     console.print(
-        f"rank {match.rank}, score {match.score:.3f}, {standing} of the open calls, "
-        f"confidence {match.confidence} (a score ranks; it is no chance of winning)\n{safe(call.url)}\n",
+        f"rank {match.rank}, score {match.score:.3f}, {standing} of the open calls, confidence "
+        f"{match.confidence} (a score ranks; it is no chance of winning)\n{safe(call.url)}{_mark(match)}\n",
         highlight=False,
     )
     for reason in match.reasons:

@@ -43,7 +43,7 @@ class Item:
 
     title: str
     url: str | None
-    origin: str  # programme, level, kind of call
+    origin: str  # programme, level, kind of call, and whether it was marked relevant
     deadline: str
     days_left: str  # empty where no deadline is stated
     soon: bool
@@ -53,7 +53,7 @@ class Item:
     reason: str
     evidence: tuple[tuple[str, str], ...]  # (the profile's words, the call's words)
     standing: str  # what the percentile means, in words
-    close: bool  # else only loosely related
+    close: bool  # in meaning, or by the reader's own mark; else only loosely related
 
 
 def compose(
@@ -66,10 +66,12 @@ def compose(
     """The mail for `profile` out of its `matches`, which are those it may be shown, best first.
 
     The first that are close in meaning are told in full, some that are loosely related by name only.
-    `calls` are by id and hold every matched call. Sources that could not be read are told of.
+    `calls` are by id and hold every matched call. Sources that could not be read are told of. A call that was
+    marked not-for-us is in no mail.
     """
     words = _words()[profile.language]
-    items = [_item(match, calls[match.call_id], words, as_of) for match in matches]
+    wanted = [match for match in matches if match.feedback != "not-for-us"]
+    items = [_item(match, calls[match.call_id], words, as_of) for match in wanted]
     shown = [item for item in items if item.close][:SHOWN]
     further = [item for item in items if not item.close][:FURTHER]
     count = words["counts"][min(len(shown), 2)].format(count=len(shown))
@@ -113,7 +115,9 @@ def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
     left = (on(ahead) - as_of).days if ahead else None
     kind = words["kinds"].get(call.kind)
     issuer = next((document.issuer for document in call.documents if document.issuer), None)
-    origin = [call.programme or issuer or words["programme_unknown"], words["levels"][call.level], kind]
+    marked = words["marked"] if match.feedback == "relevant" else None
+    programme = call.programme or issuer or words["programme_unknown"]
+    origin = [programme, words["levels"][call.level], kind, marked]
     return Item(
         title=_line(call.title),
         url=call.url if call.url.startswith(("https://", "http://")) else None,
@@ -124,12 +128,12 @@ def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
         facts=_facts(call, words),
         verdict=words["verdicts"][match.eligibility.verdict],
         questions=_questions(match, words),
-        reason=_line(match.reasons[0]) if match.reasons else "",
+        reason=_line(" ".join(match.reasons)),
         evidence=tuple((_line(e.profile_text), _line(e.call_text)) for e in match.evidence[:1]),
         standing=words["standing"]["best" if match.percentile == 100 else "better"].format(
             percent=int(match.percentile)
         ),
-        close=is_close(match),
+        close=is_close(match) or match.feedback == "relevant",
     )
 
 

@@ -124,6 +124,14 @@ def known_ids(calls: Iterable[Call]) -> dict[tuple[str, int | None], str]:
     return {(d.document_id, _year(c)): c.call_id for c in calls if c.kind is None for d in _of_the_round(c)}
 
 
+def ids_of(call: Call) -> set[str]:
+    """All ids that a call may have been known by: its own, its documents', and those with its year."""
+    names = {call.call_id, *(document.document_id for document in call.documents)}
+    if call.kind is None and call.documents and (year := _year(call)):
+        names |= {f"{document.document_id}@{year}" for document in _of_the_round(call)}
+    return names
+
+
 def _orphan(call: Call) -> Issue:
     key, role = call.call_id.partition(":")[2], call.documents[0].role
     told = f"{role} decision of a scheme that is not known here, so no call: {call.title}"

@@ -43,6 +43,11 @@ def sentences(text: str) -> tuple[str, ...]:
     return tuple(sentence for sentence in found if sentence)
 
 
+def cut(text: str, characters: int) -> str:
+    """The text, or as many whole words of its beginning as fit."""
+    return text if len(text) <= characters else text[:characters].rsplit(" ", 1)[0] + " …"
+
+
 def clauses(texts: Iterable[str]) -> Iterator[str]:
     """Single-spaced sentences, also those with no space between; what is too long to be one is left out."""
     for sentence in (s for text in texts for s in sentences(text)):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.profiles import OwnPassage
-from pipeline.prose import sentences
+from pipeline.prose import cut, sentences
 from pipeline.schema import Call, Evidence, Match, Profile
 
 SENTENCE_CHARACTERS = 300
@@ -104,11 +104,7 @@ def _telling(text: str, other: str, shared: SharedTerms) -> str:
     found = [sentence.strip("-–•; ") for sentence in sentences(text)]
     full = [s for s in found if len(s.split()) >= FEW_WORDS and not _BOILERPLATE.search(s)]
     best = max(full or found or [text], key=lambda sentence: len(shared(other, sentence)))
-    return _cut(best, SENTENCE_CHARACTERS)
-
-
-def _cut(text: str, characters: int) -> str:
-    return text if len(text) <= characters else text[:characters].rsplit(" ", 1)[0] + " …"
+    return cut(best, SENTENCE_CHARACTERS)
 
 
 _PHRASES = {
@@ -147,7 +143,7 @@ def reasons_for(
         first = say["shared"].format(own=whose, terms=terms)
     else:
         pair, own = pairs[0]
-        quoted = f"“{_cut(pair.profile_text, QUOTED_CHARACTERS).rstrip('.;')}”"
+        quoted = f"“{cut(pair.profile_text, QUOTED_CHARACTERS).rstrip('.;')}”"
         first = say["close" if pair.weight >= CLOSE else "loose"].format(
             part=f"“{pair.call_heading}”" if pair.call_heading else say["text"],
             own=f"{say['themes']} {quoted}" if own.of_themes else quoted,

@@ -25,17 +25,22 @@ from pipeline.schema import (
     Document,
     Eligibility,
     Evidence,
+    Feedback,
     Issue,
     Match,
     Organisation,
     Page,
+    Participant,
+    Participation,
     Profile,
+    Project,
     RawCall,
     Rule,
     Run,
     Section,
     SourceHealth,
     Stage,
+    Topic,
 )
 from warehouse.build import WarehouseError, Week, build, check, stamp
 from warehouse.export import export
@@ -115,7 +120,18 @@ def a_document(role: Any, quoted: str) -> Document:
 
 
 PROFILE = Profile(
-    id="one", name="One", kind="sme", language="nl", label="example", description="Wij maken sensoren."
+    id="one",
+    name="One",
+    kind="sme",
+    language="nl",
+    label="example",
+    pic="999900001",
+    designated_hub=False,
+    trl=4,
+    project_costs_eur=250000.5,
+    partners=2,
+    partner_countries=("DE", "NL"),
+    description="Wij maken sensoren.",
 )
 
 
@@ -198,6 +214,11 @@ def test_records_survive_the_round_trip(tmp_path: Path) -> None:
         (Issue, "core.issues", {"run_id"}),
         (RawCall, "raw.calls", set()),
         (Organisation, "core.organisations", set()),
+        (Topic, "core.topics", set()),
+        (Project, "core.projects", set()),
+        (Participant, "core.participants", set()),
+        (Participation, "core.participations", set()),
+        (Feedback, "core.feedback", set()),
     ],
 )
 def test_columns_are_the_models_fields(tmp_path: Path, model: Any, table: str, own: set[str]) -> None:
@@ -317,9 +338,35 @@ def test_the_version_check_catches_a_lost_version(tmp_path: Path) -> None:
         check(aside)
 
 
+@pytest.mark.parametrize("lost", ["projects", "participants"])
+def test_the_participation_check_catches_a_lost_project_or_organisation(tmp_path: Path, lost: str) -> None:
+    aside = tmp_path / "w.building"
+    build(week(), aside, None)
+    with duckdb.connect(str(aside)) as con:
+        con.execute("INSERT INTO core.projects (project_id) VALUES ('101')")
+        con.execute("INSERT INTO core.participants (org_id, name) VALUES ('999', 'A')")
+        con.execute("INSERT INTO core.participations VALUES ('101', '999', 'coordinator', 1.0)")
+    check(aside)
+    with duckdb.connect(str(aside)) as con:
+        con.execute(f"DELETE FROM core.{lost}")
+    with pytest.raises(WarehouseError, match="check participation_of_unknown: 101 ~ 999: unknown"):
+        check(aside)
+
+
 def test_every_check_file_has_a_planted_fault() -> None:
     names = {path.stem for path in (ROOT / "warehouse" / "sql" / "check").glob("*.sql")}
-    assert names == PLANTED.keys() | {"version_gaps"}
+    assert names == PLANTED.keys() | {"version_gaps", "participation_of_unknown"}
+
+
+def test_the_newest_feedback_counts_and_is_carried_over(tmp_path: Path) -> None:
+    def said(verdict: Any, call_id: str, day: int) -> Feedback:
+        given_at = SEEN + timedelta(days=day, microseconds=1)
+        return Feedback(profile_id="one", call_id=call_id, verdict=verdict, why="'", given_at=given_at)
+
+    first = [said("relevant", "a:1", 2), said("not-for-us", "a:1", 1), said("relevant", "a:2", 1)]
+    current = published(tmp_path, week(1, feedback=first), week(2, feedback=[said("cleared", "a:2", 3)]))
+    with open_warehouse(current) as warehouse:
+        assert warehouse.feedback_records() == [said("relevant", "a:1", 2), said("cleared", "a:2", 3)]
 
 
 def test_a_second_stage_does_not_keep_a_call_open(tmp_path: Path) -> None:

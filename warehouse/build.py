@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline.schema import Call, Issue, Match, Organisation, Profile, RawCall, Run, SourceHealth
+from pipeline.schema import Call, Feedback, Issue, Match, Organisation, Profile, RawCall, Run, SourceHealth
 from warehouse import SCHEMA_VERSION
 
 LARGEST_RECORD = 64 * 1024 * 1024  # bytes of JSON for one record
@@ -56,6 +57,7 @@ class Week:
     organisations: Sequence[Organisation] = ()
     health: Sequence[SourceHealth] = ()
     issues: Sequence[Issue] = ()
+    feedback: Sequence[Feedback] = ()  # all of it; the newest of a profile on a call is kept
 
 
 def build(week: Week, target: Path, previous: Path | None) -> None:
@@ -63,22 +65,38 @@ def build(week: Week, target: Path, previous: Path | None) -> None:
 
     Raises WarehouseError when `previous` is damaged or of another schema version.
     """
+    rows = _rows(week)
+    with rebuilding(target, previous, rows.keys()) as con:
+        for table, records in rows.items():
+            layer, name = table.split(".")
+            columns = {column: kind for column, kind, *_ in con.execute(f"DESCRIBE {table}").fetchall()}
+            stage = f"stage_{'raw_' if layer == 'raw' else ''}{name}"
+            load(con, stage, columns, records, target)
+
+
+@contextmanager
+def rebuilding(
+    target: Path, previous: Path | None, staged: Collection[str]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Write a complete warehouse at `target`, which must not exist, once the body has made the stage tables.
+
+    `staged` names the tables that are filled from those; all others are carried over from `previous` as they
+    are. Raises WarehouseError when `previous` is damaged or of another schema version.
+    """
     with duckdb.connect(str(target)) as con:
         con.execute("SET TimeZone = 'UTC'")
         _attach(con, previous)
         for layer in ("raw", "core", "mart"):
             con.execute(f"CREATE SCHEMA {layer}")
-        for layer in ("raw", "core"):
-            for statement, _ in _tables(layer):
-                con.execute(statement)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
-            for table, rows in _rows(week).items():
-                _stage(con, table, rows, Path(folder))
-        for layer in ("raw", "core"):
-            for _, statement in _tables(layer):
-                con.execute(statement)
+        tables = {name: each for layer in ("raw", "core") for name, each in _tables(layer).items()}
+        for create, _ in tables.values():
+            con.execute(create)
+        yield con
+        for name, (_, insert) in tables.items():
+            own = name in staged or name == "core.meta"
+            con.execute(insert if own else f"INSERT INTO {name} FROM prev.{name}")
         con.execute("DETACH prev")
-        for statement in _sql("mart").values():
+        for statement in statements("mart").values():
             con.execute(statement)
         con.execute("CHECKPOINT")
 
@@ -87,7 +105,7 @@ def check(target: Path) -> None:
     """Run the check layer. Raises WarehouseError naming the offenders, at most five a check."""
     found = []
     with duckdb.connect(str(target), read_only=True) as con:
-        for name, query in _sql("check").items():
+        for name, query in statements("check").items():
             offenders = [str(why) for (why,) in con.execute(query).fetchmany(6)]
             if offenders:
                 told = "; ".join(offenders[:5]) + (" …" if len(offenders) > 5 else "")
@@ -112,22 +130,45 @@ def content_sha256(call: Call) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _sql(layer: str) -> dict[str, str]:
-    """Name → SQL of a layer's files, in name order."""
-    folder = files("warehouse").joinpath("sql", layer)
+def statements(folder: str) -> dict[str, str]:
+    """Name → SQL of the files of one folder of `sql/`, in name order."""
+    entries = files("warehouse").joinpath("sql", folder).iterdir()
     return {
         entry.name.removesuffix(".sql"): entry.read_text("utf-8")
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        for entry in sorted(entries, key=lambda entry: entry.name)
         if entry.name.endswith(".sql")
     }
 
 
-def _tables(layer: str) -> list[tuple[str, str]]:
-    """(CREATE, INSERT) of each table of a layer."""
-    found = []
-    for text in _sql(layer).values():
+def load(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Mapping[str, str],
+    rows: Iterable[Mapping[str, Any]],
+    target: Path,
+) -> None:
+    """Put rows of JSON values into a new temporary table, one at a time by way of a file beside `target`.
+
+    `columns` are its names and types; what a row lacks is NULL.
+    """
+    kinds = ", ".join(f"'{column}': '{kind}'" for column, kind in columns.items())
+    with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f"{target.name}.") as stream:
+        for row in rows:
+            stream.write(json.dumps(row) + "\n")
+        stream.flush()
+        con.execute(
+            f"CREATE TEMP TABLE {table} AS SELECT * FROM read_json(?, format = 'newline_delimited', "  # noqa: S608
+            f"maximum_object_size = {LARGEST_RECORD}, columns = {{{kinds}}})",
+            [stream.name],
+        )
+
+
+def _tables(layer: str) -> dict[str, tuple[str, str]]:
+    """(CREATE, INSERT) of each table of a layer, by its name."""
+    found = {}
+    for name, text in statements(layer).items():
         create, insert = text.split(");\nINSERT", 1)
-        found.append((f"{create});", f"INSERT{insert}"))
+        found[f"{layer}.{name}"] = (f"{create});", f"INSERT{insert}")
     return found
 
 
@@ -137,7 +178,7 @@ def _attach(con: duckdb.DuckDBPyConnection, previous: Path | None) -> None:
         con.execute("ATTACH ':memory:' AS prev")
         for layer in ("raw", "core"):
             con.execute(f"CREATE SCHEMA prev.{layer}")
-            for statement, _ in _tables(layer):
+            for statement, _ in _tables(layer).values():
                 con.execute(statement.replace(f"CREATE TABLE {layer}.", f"CREATE TABLE prev.{layer}."))
         return
     quoted = str(previous).replace("'", "''")
@@ -187,24 +228,5 @@ def _rows(week: Week) -> dict[str, Iterable[Mapping[str, Any]]]:
         "core.runs": [week.run.model_dump(mode="json")],
         "core.source_health": ({"run_id": run_id} | h.model_dump(mode="json") for h in week.health),
         "core.issues": ({"run_id": run_id} | issue.model_dump(mode="json") for issue in week.issues),
+        "core.feedback": (feedback.model_dump(mode="json") for feedback in week.feedback),
     }
-
-
-def _stage(
-    con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, Any]], folder: Path
-) -> None:
-    """Load rows into a temporary table with the columns of `table`; absent ones are NULL."""
-    layer, name = table.split(".")
-    file = folder / f"{name}.ndjson"
-    with file.open("w", encoding="utf-8") as stream:
-        for row in rows:
-            stream.write(json.dumps(row) + "\n")
-    described = con.execute(f"DESCRIBE {table}").fetchall()
-    columns = ", ".join(f"'{column}': '{kind}'" for column, kind, *_ in described)
-    stage = f"stage_{'raw_' if layer == 'raw' else ''}{name}"
-    con.execute(
-        f"CREATE TEMP TABLE {stage} AS SELECT * FROM read_json(?, format = 'newline_delimited', "  # noqa: S608
-        f"maximum_object_size = {LARGEST_RECORD}, columns = {{{columns}}})",
-        [str(file)],
-    )
-    file.unlink()

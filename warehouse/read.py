@@ -7,6 +7,8 @@ with open_warehouse("data") as warehouse:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +16,18 @@ from typing import Any, Self, TypeVar
 
 import duckdb
 
-from pipeline.schema import Call, Match, Organisation, Profile, RawCall, Record, Run, SourceHealth
+from pipeline.schema import (
+    Call,
+    Feedback,
+    Match,
+    Organisation,
+    Profile,
+    Project,
+    RawCall,
+    Record,
+    Run,
+    SourceHealth,
+)
 from warehouse import SCHEMA_VERSION
 
 R = TypeVar("R", bound=Record)
@@ -110,6 +123,29 @@ class Warehouse:
         """Runs, newest first."""
         return self.sql("SELECT * FROM core.runs ORDER BY started_at DESC, run_id DESC")
 
+    def topics(self) -> duckdb.DuckDBPyRelation:
+        """Topics of earlier calls, by id: topic_id, title, keywords."""
+        return self.sql("SELECT * FROM core.topics ORDER BY topic_id")
+
+    def projects(self, before: date) -> duckdb.DuckDBPyRelation:
+        """EU projects signed before a day, by id: project_id, title, objective, topic, action, signed_on.
+
+        A project whose day of signature is not stated is not known to be signed before any day.
+        """
+        return self.sql("SELECT * FROM core.projects WHERE signed_on < ? ORDER BY project_id", [before])
+
+    def participations(self, before: date) -> duckdb.DuckDBPyRelation:
+        """Who took part in the projects signed before a day: project_id, org_id, role, topic, signed_on."""
+        return self.sql(
+            "SELECT s.project_id, s.org_id, s.role, p.topic, p.signed_on FROM core.participations AS s "
+            "JOIN core.projects AS p USING (project_id) WHERE p.signed_on < ? ORDER BY project_id, org_id",
+            [before],
+        )
+
+    def participants(self) -> duckdb.DuckDBPyRelation:
+        """Organisations in EU projects, by id: org_id, name, country, nuts, place, activity, sme."""
+        return self.sql("SELECT * FROM core.participants ORDER BY org_id")
+
     def call_records(
         self, query: str | None = None, *, open_only: bool = False, level: str | None = None
     ) -> list[Call]:
@@ -150,6 +186,26 @@ class Warehouse:
     def profile_records(self) -> list[Profile]:
         """All profiles of the latest run, by id."""
         return [_record(Profile, row) for row in _dicts(self.profiles())]
+
+    def project_records(self, pics: Sequence[str], before: date) -> dict[str, list[Project]]:
+        """Organisation → the projects that it took part in, signed before a day, oldest first.
+
+        `pics` are organisation codes; one without such a project is left out.
+        """
+        found = self.sql(
+            "SELECT s.org_id, p.* FROM core.participations AS s JOIN core.projects AS p USING (project_id) "
+            "WHERE list_contains(?, s.org_id) AND p.signed_on < ? ORDER BY org_id, signed_on, project_id",
+            [list(pics), before],
+        )
+        records: dict[str, list[Project]] = {}
+        for row in _dicts(found):
+            records.setdefault(row["org_id"], []).append(_record(Project, row))
+        return records
+
+    def feedback_records(self) -> list[Feedback]:
+        """What profiles last said of calls, by profile and call."""
+        found = self.sql("SELECT * FROM core.feedback ORDER BY profile_id, call_id")
+        return [_record(Feedback, row) for row in _dicts(found)]
 
     def raw_calls(self, source: str) -> list[RawCall]:
         """A source's records of its latest good crawl, by key."""

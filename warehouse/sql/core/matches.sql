@@ -13,6 +13,7 @@ CREATE TABLE core.matches (
     ) NOT NULL,
     evidence STRUCT(profile_text VARCHAR, call_text VARCHAR, call_heading VARCHAR, weight DOUBLE)[] NOT NULL,
     reasons VARCHAR[] NOT NULL,
+    feedback VARCHAR,              -- what the profile said of this call: relevant, not-for-us
     PRIMARY KEY (as_of, profile_id, call_id)
 );
 INSERT INTO core.matches

@@ -9,6 +9,12 @@ CREATE TABLE core.profiles (
     nuts VARCHAR[] NOT NULL,
     place VARCHAR,
     employees INTEGER,
+    pic VARCHAR,                   -- its code as an EU participant: org_id of core.participants
+    designated_hub BOOLEAN,        -- whether it is a designated European Digital Innovation Hub
+    trl INTEGER,                   -- readiness today of what it seeks money for
+    project_costs_eur DOUBLE,      -- of the project it has in mind
+    partners INTEGER,              -- that are ready to join, itself not counted
+    partner_countries VARCHAR[] NOT NULL,
     description VARCHAR NOT NULL,
     offers VARCHAR[] NOT NULL,
     seeks VARCHAR[] NOT NULL,
