@@ -39,6 +39,16 @@ _NO_SEAT = re.compile(
     rf"|mei|mit|bij|aan|to)\s+(?:[\w-]+\s+){{0,3}}?{_NOUN}\b",
     re.IGNORECASE,
 )
+# Words that bind who applies, and the start of another way in behind a list of areas.
+_MUST_BE = re.compile(
+    r"\b(?:moet(?:en)?|dien(?:t|en)|uitsluitend|alleen|enkel|slechts|must|shall|only|exclusively|ha(?:ve|s)\s+to"
+    r"|required|muss|müssen|nur|ausschließlich|moatt?e?|allinnich|allinne|u|je|uw|jouw|jo|your?"
+    r"|(?:de\s+)?aanvrager\s+(?:is|heeft)|the\s+applicant\s+(?:is|has))\b",
+    re.IGNORECASE,
+)
+_OR_ELSE = re.compile(
+    r"(?i:\b(?:or|of|oder)\s+)(?!(?:in|de|het|the|der|den|een|provin\w+|regio|region)\b)(?-i:[a-z])"
+)
 # Who the partners must be, or how many at most: a count alone does not tell.
 _COMPOSED = re.compile(
     r"\b(?:smes?|mkb\w*|mkb-\w+|compan\w+|ondernem\w+|bedrij\w+|unternehmen|bedriuw\w*|undernim\w+|universit\w+"
@@ -122,14 +132,15 @@ def _of_kind(kind: str, said: tuple[kinds.Said, ...]) -> tuple[Verdict, str | No
     doubted = next((s for s in said if kind in s.doubted), None)
     names = next((s for s in said if kind in s.whole), None)
     closes = next((s for s in said if s.closes and kind not in s.some), None)
+    narrows = next((s for s in said if s.closes and kind not in s.whole), None)
     partly = next((s for s in said if kind in s.some), None)
     if denied and not (names or doubted):
         return "fail", denied.clause
     if closes and kind not in kinds.OF_ANY_FORM and not (partly or doubted):
         return "fail", closes.clause
-    if names and not (denied or doubted or closes):
+    if names and not (denied or doubted or narrows):
         return "pass", names.clause
-    first = denied or closes or (doubted if names else partly)  # a doubt alone is seldom about applying
+    first = denied or narrows or (doubted if names else partly)  # a doubt alone is seldom about applying
     return "unknown", first.clause if first else None
 
 
@@ -164,6 +175,8 @@ def _region(profile: Profile, call: Call) -> Rule:
     texts = (("", printed), *((section.heading, section.text) for section in call.sections))
     clause = _seat_clause(texts, frozenset(call.regions)) if call.regions and not disputed else None
     verdict = _lies_in(profile, call.regions) if clause else "unknown"
+    if verdict == "fail" and clause and (_OR_ELSE.search(clause) or not _MUST_BE.search(clause)):
+        verdict = "unknown"  # it names who is meant, and shuts out nobody
     return decided(call, "region", verdict, disputed or clause or printed, "regions")
 
 

@@ -82,7 +82,11 @@ _PLAIN_WORD = (
     rf"(?!(?:{_AND}|{_ONLY}|not?|non|niet|geen|nicht|kein\w*|net|gjin|kunnen|kan|mogen|may|can|kinne|können"
     r"|is|are|of|van|voor|for|by|door|with|met)\b)[\w'’-]+"
 )
-_CLOSER = rf"(?:\s+(?!{_AND}\b)[^\s,;:.()]+){{0,14}}?"
+# A word that could close the call says nothing of it where it stands in what names them more closely.
+_CLOSER = (
+    rf"(?:\s+(?!(?:{_AND}|{_ONLY}|must|shall|ha(?:ve|s)|moet(?:en)?|dien(?:t|en)|limited|restricted|reserved"
+    r"|beperkt|voorbehouden)\b)[^\s,;:.()]+){0,14}?"
+)
 _SOME = rf"{_DET}(?:{_PLAIN_WORD}\s+){{0,2}}?{_A_NAME}{_ASIDE}{_CLOSER}"
 _NARROWED = rf"(?P<who>{_SOME}(?:{_JOIN}{_SOME}){{0,6}})"
 

@@ -29,6 +29,23 @@ _GLUED = re.compile(r"(?<=[a-zà-ÿ)\]][.!?;])(?:null)?(?=[A-ZÀ-Þ][a-zà-ÿ])|
 _OF_LEVELS = re.compile(r"TRL|eadiness|reifegrad")
 _BARE_NUMBER = re.compile(r"[\d\s.,€]+")
 _PERCENT = re.compile(r"(?<![\d.,])(\d{1,3}(?:[.,]\d+)?)\s?(?:%|per\s?cent|procent|prozent)", re.IGNORECASE)
+# A rate that may turn out lower, and one that may turn out higher.
+_UP_TO = re.compile(
+    r"\b(?:up\s+to|at\s+most|maximum|maxim(?:aal|ale)|ten\s+hoogste|hoogstens|höchstens|bis\s+zu)\s+(?:\w+\s+){0,2}?"
+    r"\d{1,3}(?:[.,]\d+)?\s?(?:%|per\s?cent|procent|prozent)",
+    re.IGNORECASE,
+)
+_RAISED = re.compile(
+    r"\b(?:plus|extra|bonus\w*|top-?up|verhoogd|verhoging|opslag|ophoging|hoger|higher|increase\w*|erhöh\w+)\b",
+    re.IGNORECASE,
+)
+# A limit of some applicants or of each partner.
+_FOR_SOME = re.compile(
+    r"\b(?:if|als|indien|wanneer|wenn|falls|sofern)\b|\bper\s+(?:partner|deelnemer|participant)\b|\beach\s+partner\b"
+    r"|\b(?:voor|for|für|foar)\s+(?:[\w-]+\s+){0,2}?(?:ondernemingen|bedrijven|mkb\S*|smes|companies|enterprises"
+    r"|organisations|kennisinstellingen|unternehmen|kmu)\b",
+    re.IGNORECASE,
+)
 # A ceiling on what is counted, and not on the project.
 _COUNTED = re.compile(
     r"\b(?:vergoed\w*|gesubsidieerd|subsidieerbaar|in\s+aanmerking|berekend\w*|bere\w*kening|count(?:ed)?|considered"
@@ -72,8 +89,8 @@ def _ready(today: int, low: int | None, high: int | None, clause: str) -> Verdic
     if high is not None and today > high:
         return "unknown" if starts and not ends else "fail"  # of a start, more may be welcome
     if low is not None and today < low:
-        if ends and not starts:
-            return "pass"
+        if ends and not starts:  # one level up is in the span; how far a project may climb is not told
+            return "pass" if today == low - 1 else "unknown"
         return "fail" if starts and not ends and high is None else "unknown"
     if high is None:
         # whether it is where work starts or ends, one who is beyond it already fits a start alone
@@ -96,7 +113,9 @@ def budget(profile: Profile, call: Call) -> Rule:
     if disputed or not stated or not profile.project_costs_eur:
         first = next((name for name in limits if call.printed.get(name)), None)
         return decided(call, "budget", "unknown", disputed or call.printed.get(first or ""), first)
-    found = [(_within(profile, call, name), name) for name in stated]
+    found = [(_within(profile, call, name), name) for name in stated if name != "grant_max_eur"]
+    if not found:  # the most that is paid asks nothing of a project
+        return decided(call, "budget", "unknown", call.printed[stated[0]], stated[0])
     order: tuple[Verdict, ...] = ("fail", "unknown", "pass")
     verdict, name = min(found, key=lambda pair: order.index(pair[0]))
     return decided(call, "budget", verdict, call.printed[name], name)
@@ -105,30 +124,30 @@ def budget(profile: Profile, call: Call) -> Rule:
 def _within(profile: Profile, call: Call, name: str) -> Verdict:
     """Whether the costs, or the grant that they would give, keep to one stated limit."""
     costs, limit, clause = profile.project_costs_eur or 0.0, float(getattr(call, name)), call.printed[name]
+    if _FOR_SOME.search(clause):
+        return "unknown"
     if name == "eligible_costs_min_eur":
         return "pass" if costs >= limit else "fail"
     if name == "eligible_costs_max_eur":
         return "pass" if costs <= limit else "unknown" if _COUNTED.search(clause) else "fail"
     shares = _shares(profile, call)
-    if shares is None:
-        return "unknown"
     least, most = costs * shares[0], costs * shares[1]
-    if name == "grant_max_eur":
-        return "pass" if most <= limit else "unknown"  # the most may be paid of a bigger project too
     if most < limit:
         return "unknown" if _BARE_NUMBER.fullmatch(clause) else "fail"  # a bare amount is an estimate
     return "pass" if least >= limit else "unknown"
 
 
-def _shares(profile: Profile, call: Call) -> tuple[float, float] | None:
-    """The least and the most of its costs that a project of this applicant is stated to get; None unknown.
+def _shares(profile: Profile, call: Call) -> tuple[float, float]:
+    """The least and the most of its costs that a project of this applicant can get, 0 to 1 where not stated.
 
     The other rates of the same sentences may be those of its partners.
     """
     own = call.funding_rate_sme if profile.kind == "sme" and call.funding_rate_sme else call.funding_rate
     if own is None:
-        return None
+        return 0.0, 1.0
     texts = {call.printed.get("funding_rate") or "", call.printed.get("funding_rate_sme") or ""}
     printed = [float(p.replace(",", ".")) / 100 for text in texts for p in _PERCENT.findall(text)]
     all_rates = [own, *(rate for rate in (call.funding_rate, call.funding_rate_sme) if rate), *printed]
-    return min(all_rates), max(rate for rate in all_rates if rate <= 1)
+    said = " ".join(sorted(texts))
+    least = 0.0 if _UP_TO.search(said) else min(all_rates)
+    return least, 1.0 if _RAISED.search(said) else max(rate for rate in all_rates if rate <= 1)
