@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from embeddings.cache import VectorCache, text_key
+from embeddings.dutch import english_gist
 from embeddings.runtime import Runtime, load_runtime, runtime_id
 
 Kind = Literal["query", "passage"]
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+ENGLISH_ONLY = frozenset({DEFAULT_MODEL})  # models to which Dutch is told in English words
 CHUNK = 128  # texts encoded between two writes to the cache
 LEAST_TOKENS = 32  # room that a prefix must leave for the text
 
@@ -72,6 +74,7 @@ class Encoder:
             self.runtime = runtime_id(setting, self.folder, self.max_tokens)
         except ValueError as error:
             raise ModelError(str(error)) from error
+        self.glosses = model in ENGLISH_ONLY
         self.model_id = f"{_identity(model, self.folder, self.prompts)}-{self.runtime}"
         self._cache = VectorCache(cache_dir / self.model_id, self.dimension)
         self._model: Runtime | None = None
@@ -112,14 +115,21 @@ class Encoder:
         texts: Sequence[str],
         *,
         kind: Kind,
+        languages: Sequence[str | None] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
         """(len(texts), dimension) vectors of length 1. `progress` gets texts encoded and to encode.
 
-        Each chunk is kept before the next begins. Raises ModelError when the model cannot be loaded, or
-        gives something else than `dimension` numbers a text.
+        `languages` are the texts' (ISO 639-1); a model that knows English alone is given a Dutch text as its
+        English content words. Each chunk is kept before the next begins. Raises ModelError when the model
+        cannot be loaded, or gives something else than `dimension` numbers a text.
         """
-        prompted = [self.prompts[kind] + text for text in texts]
+        spoken = languages if self.glosses and languages else [None] * len(texts)
+        read = [
+            (english_gist(text) or text) if code == "nl" else text
+            for text, code in zip(texts, spoken, strict=True)
+        ]
+        prompted = [self.prompts[kind] + text for text in read]
         keys = [text_key(text) for text in prompted]
         missing = self._cache.missing(keys)
         todo = sorted(

@@ -19,7 +19,7 @@ import typer
 
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
-    from pipeline.schema import Feedback, Match, Profile, Run
+    from pipeline.schema import Call, Feedback, Match, Profile, Run
     from warehouse.read import Warehouse
 
 FEEDBACK_TAKEN = {
@@ -279,17 +279,16 @@ def match_command(
 
 
 @app.command()
-def explain(profile_id: str, call_id: str, as_json: AsJson = False) -> None:
+def explain(profile_id: str, call_id: str, model: Model = None, as_json: AsJson = False) -> None:
     """Why one call fits one profile: sentences of both, and every rule with its clause."""
     with _warehouse() as warehouse:
         _last_run(warehouse)
         profile = _pick(warehouse.profile_records(), profile_id)
         call = warehouse.call(call_id)
         match = next((m for m in _matches(warehouse, [profile]) if m.call_id == call.call_id), None)
+        match = match or _match_now(warehouse, profile, call, model)
     if match is None:
-        ends = call.status in ("closed", "forthcoming")
-        why = f"it is {call.status}" if ends else "it is not among the profile's best 50"
-        raise UsageError(f"{call.call_id} is not matched to {profile_id}: {why}")
+        raise UsageError(f"{call.call_id} is not matched to {profile_id}: it is {call.status}")
     if as_json:
         return _print_json(match.model_dump(mode="json"))
     from flows.terminal import print_explanation
@@ -380,6 +379,30 @@ def evaluate_matching_command(
     return print_evaluation(told)
 
 
+@app.command("train")
+def train_command(
+    bench: Annotated[Path, typer.Argument(help="Folder with corpus, queries, qrels and history.")],
+    as_json: AsJson = False,
+) -> None:
+    """Fit the domain adapter and the ranking on a benchmark, into the package, and tell before and after."""
+    from flows.bench import read_bench
+    from flows.evaluate import evaluate_matching, print_evaluation
+    from flows.home import Home
+    from flows.rankers import rankers
+    from flows.terminal import TerminalReporter
+    from flows.train import train
+
+    known = read_bench(bench)
+    home = Home(_State.home)
+    home.create()
+    with TerminalReporter() as reporter:
+        train(known, home, reporter)
+        told = evaluate_matching(known, rankers(home, reporter), reporter, None)
+    if as_json:
+        return _print_json(told)
+    return print_evaluation(told)
+
+
 @app.command()
 def export(
     what: Annotated[str, typer.Argument(help="calls, matches or deadlines.")],
@@ -439,6 +462,19 @@ def _match_text(warehouse: Warehouse, text: str, language: str, model: str | Non
     as_of = _last_run(warehouse).as_of
     found = corpus(warehouse.call_records(open_only=True), encoder_for(home, model), home, as_of)
     return found.rank(profile, as_of)
+
+
+def _match_now(warehouse: Warehouse, profile: Profile, call: Call, model: str | None) -> Match | None:
+    """A match that was not kept, since fifty fit better, made again; None where the call is not open."""
+    from flows.corpus import corpus, encoder_for, memory_of
+    from flows.feedback import read
+    from flows.home import Home
+
+    home, as_of = Home(_State.home), _last_run(warehouse).as_of
+    encoder, calls = encoder_for(home, model), warehouse.call_records(open_only=True)
+    memory = memory_of(warehouse, [profile], read(home)[0], calls, encoder, as_of)
+    found = corpus(calls, encoder, home, as_of, memory).rank(profile, as_of, also={call.call_id})
+    return next((match for match in found if match.call_id == call.call_id), None)
 
 
 def _warehouse() -> Warehouse:

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flows.home import Home, HomeError
+from flows.past import PastRecords, past_of
 from pipeline.deadlines import may_be_open
-from pipeline.match import Passage, Similarity, call_passages, lexical_text, rank
+from pipeline.feedback import Marked, Marks, call_vectors, marks
+from pipeline.history import History, has_lineage
+from pipeline.match import Passage, Similarity, Track, call_passages, lexical_text, rank
 from pipeline.profiles import passages_of
-from pipeline.schema import Call, Match, Profile
+from pipeline.reasons import CLOSE
+from pipeline.schema import Call, Feedback, Match, Profile, Project, Topic
 
 if TYPE_CHECKING:
     from embeddings.encode import Encoder
     from embeddings.index import PassageIndex
     from embeddings.lexical import LexicalIndex
+    from pipeline.history import Outlook
+    from pipeline.ranking import Ranker
+    from warehouse.read import Warehouse
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is known besides the calls: earlier projects, and what profiles said of calls.
+
+    `projects` are by organisation, all of them in `history`; `marks` by profile, `known` the calls by id that
+    they may be of.
+    """
+
+    history: History | None = None
+    projects: Mapping[str, Sequence[Project]] = field(default_factory=dict)
+    marks: Mapping[str, Marks] = field(default_factory=dict)
+    known: Mapping[str, Call] = field(default_factory=dict)
 
 
 @dataclass
@@ -31,18 +56,136 @@ class Corpus:
     encoder: Encoder
     index: PassageIndex
     columns: list[int]  # of each passage in the index
+    memory: Memory
 
-    def rank(self, profile: Profile, as_of: date) -> list[Match]:
-        """The profile's best open calls, best first."""
+    def rank(self, profile: Profile, as_of: date, also: Collection[str] = ()) -> list[Match]:
+        """The profile's best open calls, best first, and those in `also`."""
         own = passages_of(profile)
         texts = [passage.searched for passage in own]
-        dense = self.index.all_scores(self.encoder.encode(texts, kind="query"))[:, self.columns]
+        vectors = self.encoder.encode(texts, kind="query", languages=[passage.language for passage in own])
+        dense = self.index.all_scores(vectors)[:, self.columns]
         words = self.lexical.scores("\n".join(texts), profile.language)
-        similarity = Similarity(dense=dense, lexical=words)
-        return rank(profile, own, self.calls, self.passages, similarity, self.lexical.shared_terms, as_of)
+        return rank(
+            profile,
+            own,
+            self.calls,
+            self.passages,
+            Similarity(dense=dense, lexical=words),
+            self.lexical.shared_terms,
+            as_of,
+            self._track(profile),
+            self._marked(profile),
+            also,
+        )
+
+    def _track(self, profile: Profile) -> Track | None:
+        """What the profile's earlier projects say of the EU topics that are open; None where it has none."""
+        if self._learned is None or self.memory.history is None or not profile.pic:
+            return None
+        own = self.memory.history.projects_of(profile.pic)
+        if not len(own):
+            return None
+        outlook, ranker, places = self._learned
+        learned = np.full(len(self.calls), np.nan)
+        learned[places] = ranker.scores(outlook.features(profile.pic))
+        by_id = {project.project_id: project for project in self.memory.projects.get(profile.pic, ())}
+        cosines = self.memory.history.plain[own] @ outlook.heads.plain.T
+        nearest: list[Project | None] = [None] * len(self.calls)
+        for column, place in enumerate(places):
+            best = int(np.argmax(np.round(cosines[:, column], 5)))
+            if cosines[best, column] >= CLOSE:
+                nearest[place] = by_id.get(self.memory.history.project_ids[own[best]])
+        return Track(learned, nearest)
+
+    @cached_property
+    def _learned(self) -> tuple[Outlook, Ranker, NDArray[np.int64]] | None:
+        """The history seen from the open EU topics, the fitted ranking, and those topics' places."""
+        from embeddings.adapter import adapter_for
+        from flows.past import heads
+        from pipeline import ranking
+        from pipeline.history import Outlook
+
+        places = [i for i, call in enumerate(self.calls) if has_lineage(call.identifier)]
+        if self.memory.history is None or not places:
+            return None
+        topics = [
+            Topic(
+                topic_id=str(self.calls[i].identifier),
+                title=self.calls[i].title,
+                keywords="; ".join(self.calls[i].keywords) or None,
+            )
+            for i in places
+        ]
+        ahead = heads(topics, self.encoder, adapter_for(self.encoder))
+        return Outlook(self.memory.history, ahead), ranking.load(), np.array(places)
+
+    def _marked(self, profile: Profile) -> Marked | None:
+        """The profile's marks and what they are like; None where it gave none."""
+        given = {
+            call_id: mark
+            for call_id, mark in self.memory.marks.get(profile.id, {}).items()
+            if call_id in self._places
+        }
+        if not given:
+            return None
+        vectors = self._vectors
+        rows = [self._places[call_id] for call_id in given]
+        titles = [self._whole[row].title for row in rows]
+        return Marked(given, titles, vectors[rows] @ vectors[: len(self.calls)].T)
+
+    @cached_property
+    def _whole(self) -> list[Call]:
+        """The open calls, then those that are marked but not open."""
+        here = {call.call_id for call in self.calls}
+        away = sorted({call_id for marks in self.memory.marks.values() for call_id in marks} - here)
+        return [
+            *self.calls,
+            *(self.memory.known[call_id] for call_id in away if call_id in self.memory.known),
+        ]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {call.call_id: place for place, call in enumerate(self._whole)}
+
+    @cached_property
+    def _vectors(self) -> NDArray[np.float64]:
+        """(open and marked calls, d) vectors of whole calls, to tell which are alike."""
+        away = passages_of_calls(self._whole[len(self.calls) :], self.encoder)
+        passages = [*self.passages, *away]
+        languages = [call.language for call in self._whole]
+        owner = np.array([self._places[passage.call_id] for passage in passages])
+        vectors = self.encoder.encode(
+            [passage.embedded for passage in passages],
+            kind="passage",
+            languages=[languages[place] for place in owner],
+        )
+        return call_vectors(vectors, owner, languages)
 
 
-def corpus(calls: Sequence[Call], encoder: Encoder, home: Home, as_of: date) -> Corpus:
+def memory_of(
+    warehouse: Warehouse | None,
+    profiles: Sequence[Profile],
+    feedback: Sequence[Feedback],
+    calls: Sequence[Call],
+    encoder: Encoder,
+    as_of: date,
+    progress: Callable[[int, int], None] | None = None,
+) -> Memory:
+    """What a warehouse and a home remember of profiles; `feedback` is all of it, the oldest first."""
+    known = {call.call_id: call for call in calls}
+    codes = sorted({profile.pic for profile in profiles if profile.pic})
+    told: PastRecords = (None, {})
+    if warehouse:
+        if feedback:
+            known = {call.call_id: call for call in warehouse.call_records()} | known
+        told = past_of(warehouse, codes, encoder, as_of, progress)
+    history, projects = told
+    return Memory(history, projects, marks(feedback, known.values()), known)
+
+
+def corpus(
+    calls: Sequence[Call], encoder: Encoder, home: Home, as_of: date, memory: Memory | None = None
+) -> Corpus:
     """The corpus of the calls that one may apply to on a day, as far as is stated.
 
     Their passages must be in the home's index.
@@ -61,7 +204,7 @@ def corpus(calls: Sequence[Call], encoder: Encoder, home: Home, as_of: date) -> 
     except KeyError:
         raise HomeError(f"{home.index}: is of other texts than the warehouse; run: fundmatch run") from None
     lexical = LexicalIndex([lexical_text(c) for c in found], [c.language for c in found])
-    return Corpus(found, passages, lexical, encoder, index, columns)
+    return Corpus(found, passages, lexical, encoder, index, columns, memory or Memory())
 
 
 def passages_of_calls(calls: Sequence[Call], encoder: Encoder) -> list[Passage]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.bench import Bench, Query, project_texts
+from flows.bench import Bench, project_texts
 from flows.home import Home
 
 if TYPE_CHECKING:
@@ -64,21 +64,28 @@ def _dense(bench: Bench, encoder: Encoder, progress: Progress) -> Scores:
 
 
 def _production(bench: Bench, encoder: Encoder, progress: Progress) -> Scores:
-    """What `match` scores, dense and lexical similarity mixed: an earlier project is a profile's passage."""
-    from pipeline.match import Similarity, mixed_scores
+    """What `match` makes of an organisation that is known by its history; by its name alone, if it has none.
 
-    projects, texts = _earlier(bench)
-    row = {project: number for number, project in enumerate(projects)}
-    cosines, index, count = _cosines(bench, encoder, progress), _lexical(bench), len(bench.topics)
+    The benchmark that the weights were fitted on is ranked by models that have not seen the organisation.
+    """
+    from embeddings.adapter import adapter_for
+    from flows.train import answers_sha256, cross_validated, examples, outlook_of
+    from pipeline import ranking
 
-    def scores(query: Query) -> NDArray[np.float64]:
-        rows = [row[project] for project in query.projects if project in row]
-        if not rows:
-            return np.zeros(count)
-        words = index.scores("\n".join(texts[i] for i in rows), "en")
-        return mixed_scores(Similarity(cosines[rows], words), np.arange(count), count)
-
-    return {query.query_id: _named(bench, scores(query)) for query in bench.queries}
+    outlook = outlook_of(bench, encoder, adapter_for(encoder), progress)
+    ranker = ranking.load()
+    found: dict[str, Mapping[str, float]] = {}
+    if ranker.trained_on == answers_sha256(bench):
+        found |= cross_validated(examples(bench, outlook), bench)
+    names = [query for query in bench.queries if not len(outlook.history.projects_of(query.query_id))]
+    if names:
+        cosines = encoder.encode([query.text for query in names], kind="query") @ outlook.heads.plain.T
+        found |= {query.query_id: _named(bench, row) for query, row in zip(names, cosines, strict=True)}
+    for query in bench.queries:
+        if query.query_id not in found:
+            scores = ranker.scores(outlook.features(query.query_id))
+            found[query.query_id] = _named(bench, scores)
+    return found
 
 
 def _earlier(bench: Bench) -> tuple[list[str], list[str]]:

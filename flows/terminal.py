@@ -238,7 +238,8 @@ def print_explanation(profile: Profile, call: Call, match: Match) -> None:
     standing = f"above {int(match.percentile)} %" if match.percentile < 100 else "the best"
     console.print(
         f"rank {match.rank}, score {match.score:.3f}, {standing} of the open calls, confidence "
-        f"{match.confidence} (a score ranks; it is no chance of winning)\n{safe(call.url)}{_mark(match)}\n",
+        f"{match.confidence}, by {match.basis} (a score ranks; it is no chance of winning)\n"
+        f"{safe(call.url)}{_mark(match)}\n",
         highlight=False,
     )
     for reason in match.reasons:

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -26,14 +26,15 @@ from crawlers.archive import archived
 from crawlers.crawl import Crawl, CrawlError, crawl
 from crawlers.source import source_class
 from crawlers.sources import source_names
-from flows.corpus import corpus, encoder_for, passage_keys, passages_of_calls
+from flows.corpus import Memory, corpus, encoder_for, memory_of, passage_keys, passages_of_calls
 from flows.digest import write_previews
+from flows.feedback import read as read_feedback
 from flows.home import Home
 from pipeline.expect import faults, stale
 from pipeline.identity import join, known_ids
 from pipeline.normalise import normalise
 from pipeline.profiles import passages_of
-from pipeline.schema import Call, Issue, Match, Organisation, RawCall, Run, SourceHealth, Stage
+from pipeline.schema import Call, Feedback, Issue, Match, Organisation, RawCall, Run, SourceHealth, Stage
 
 SOURCES_AT_ONCE = 4  # each is a child process of its own
 State = Literal["ok", "partial", "kept", "broken"]
@@ -95,6 +96,7 @@ class WeeklyRun:
     calls: list[Call] = field(default_factory=list)
     matches: list[Match] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)  # all that was ever said, the oldest first
     run: Run | None = None
 
     def __post_init__(self) -> None:
@@ -273,24 +275,51 @@ class WeeklyRun:
 
         with self._stage("embed") as count:
             passages = passages_of_calls([c for c in self.calls if c.status != "closed"], self.encoder)
+            spoken = {call.call_id: call.language for call in self.calls}
             vectors = self.encoder.encode(
                 [passage.embedded for passage in passages],
                 kind="passage",
-                progress=lambda done, total: self.reporter.advance("embed", done, total),
+                languages=[spoken[passage.call_id] for passage in passages],
+                progress=self._telling("embed"),
             )
-            wanted = [passage.searched for profile in self.profiles for passage in passages_of(profile)]
-            self.encoder.encode(wanted, kind="query")
+            for profile in self.profiles:
+                own = passages_of(profile)
+                self.encoder.encode(
+                    [passage.searched for passage in own],
+                    kind="query",
+                    languages=[passage.language for passage in own],
+                )
             build_index(self.home.index, passage_keys(passages), vectors, self.encoder.model_id)
             count(self.encoder.encoded)
 
     def match(self) -> None:
         """Rank the open calls for every profile."""
         with self._stage("match") as count:
-            found = corpus(self.calls, self.encoder, self.home, self.as_of)
+            found = corpus(self.calls, self.encoder, self.home, self.as_of, self._memory())
             for number, profile in enumerate(self.profiles, start=1):
                 self.matches += found.rank(profile, self.as_of)
                 self.reporter.advance("match", number, len(self.profiles))
             count(len(self.matches))
+
+    def _memory(self) -> Memory:
+        """Earlier projects of the profiles that name their participant code, and what was said of calls."""
+        from warehouse.read import open_warehouse
+
+        self.feedback, odd = read_feedback(self.home)
+        self.issues += odd
+        with open_warehouse(self.home.warehouse) if self.home.warehouse.exists() else nullcontext() as before:
+            return memory_of(
+                before,
+                self.profiles,
+                self.feedback,
+                self.calls,
+                self.encoder,
+                self.as_of,
+                self._telling("match"),
+            )
+
+    def _telling(self, stage: str) -> Callable[[int, int], None]:
+        return lambda done, total: self.reporter.advance(stage, done, total)
 
     def warehouse(self) -> None:
         """Build the new warehouse aside and check it."""
@@ -306,6 +335,7 @@ class WeeklyRun:
                 organisations=self.organisations,
                 health=self.health,
                 issues=self.issues,
+                feedback=self.feedback,
             )
             build(week, self._aside, self.home.warehouse if self.home.warehouse.exists() else None)
             check(self._aside)

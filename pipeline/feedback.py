@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.identity import ids_of
@@ -53,6 +54,15 @@ def marks(feedback: Iterable[Feedback], calls: Iterable[Call]) -> dict[str, dict
             if given.verdict != "cleared":
                 found[given.profile_id][call_id] = given
     return {profile_id: told for profile_id, told in found.items() if told}
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A profile's marks, the marked calls' titles in that order, (marks, calls) likeness to open calls."""
+
+    marks: Marks
+    titles: Sequence[str]
+    likeness: NDArray[Any]
 
 
 def signs(told: Iterable[Feedback]) -> NDArray[np.float64]:

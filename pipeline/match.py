@@ -5,7 +5,7 @@ Similarities come in as arrays, so this module knows vectors' inner products but
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.eligibility import eligibility
+from pipeline.feedback import Marked, Marks, movers, placed, reason, shifted, signs
 from pipeline.profiles import OwnPassage
-from pipeline.reasons import SharedTerms, pairs_of, reasons_for, telling
-from pipeline.schema import Call, Match, Profile
+from pipeline.reasons import SharedTerms, earlier_project, pairs_of, reasons_for, telling
+from pipeline.schema import Call, Match, Profile, Project
 
 DENSE_WEIGHT = 0.9  # of the score; the rest is lexical (docs/matching.md)
 BEST_PASSAGES = 3  # a call is judged by the profile passages that it meets best
+HISTORY_SHARE = (
+    0.5  # of the score of an EU topic, for a profile with earlier projects; own words have the rest
+)
 KEPT = 50  # matches kept a profile
 TITLE_WORDS = 40  # of a title are embedded before a passage; a longer one leaves it too little room
 PROFILE_WORDS = 25  # a profile with fewer says too little to be matched with confidence
@@ -44,6 +48,18 @@ class Similarity:
 
     dense: NDArray[np.float32]
     lexical: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a profile's earlier projects say of the open calls.
+
+    `learned` (calls,): the fitted ranking's scores, of which only the order means something; NaN where it
+    says nothing, as of a call that is no EU topic. `nearest` (calls,): the own project that is most like it.
+    """
+
+    learned: NDArray[np.float64]
+    nearest: Sequence[Project | None]
 
 
 def call_passages(call: Call, split: Callable[[str, str], list[str]]) -> list[Passage]:
@@ -74,11 +90,16 @@ def rank(
     similarity: Similarity,
     shared_terms: SharedTerms,
     as_of: date,
+    track: Track | None = None,
+    marked: Marked | None = None,
+    also: Collection[str] = (),
 ) -> list[Match]:
-    """The profile's best calls, best first; those among them that it may not apply for come last.
+    """The profile's best calls, best first; those among them that it may not apply for come last, and after
+    them those that it marked as not for it.
 
-    `calls` are open as of the day; `passages` are theirs, in the calls' order, at least one each. Scores
-    are rounded to six digits and ties go by call id, so the same input gives the same list.
+    `calls` are open as of the day; `passages` are theirs, in the calls' order, at least one each. `track` is
+    None for a profile without a history; calls in `also` are kept however they rank. Scores are rounded to
+    six digits and ties go by call id, so the same input gives the same list.
     """
     if not calls:
         return []
@@ -86,15 +107,29 @@ def rank(
     place = {call.call_id: i for i, call in enumerate(calls)}
     owner = np.array([place[passage.call_id] for passage in passages])
     scores = mixed_scores(similarity, owner, len(calls))
-    verdicts = [eligibility(profile, call, as_of) for call in calls]
-    best = sorted(range(len(calls)), key=lambda i: (-scores[i], calls[i].call_id))[:KEPT]
-    order = sorted(best, key=lambda i: verdicts[i].verdict == "fail")
+    if track:
+        scores = with_history(scores, track.learned)
+    moved_by: Sequence[int | None] = [None] * len(calls)
+    if marked:
+        sides = signs(marked.marks.values())
+        scores, moved_by = shifted(scores, marked.likeness, sides), movers(marked.likeness, sides)
+    told: Marks = marked.marks if marked else {}
+    best = sorted(range(len(calls)), key=lambda i: (-scores[i], calls[i].call_id))
+    kept = best[:KEPT] + [i for i in best[KEPT:] if calls[i].call_id in told or calls[i].call_id in also]
     lower = np.searchsorted(np.sort(scores), scores, side="left")
     found = []
-    for number, i in enumerate(order, start=1):
+    for number, i in enumerate(kept, start=1):
         mine = [int(j) for j in np.flatnonzero(owner == i)]
         theirs = [(passages[j].heading, passages[j].text) for j in mine]
         pairs = pairs_of(own, theirs, similarity.dense[:, mine], shared)
+        project = track.nearest[i] if track else None
+        reasons = list(reasons_for(profile, calls[i], pairs, shared))
+        if project:
+            reasons.append(earlier_project(project, profile.language))
+        mark = moved_by[i]
+        if marked and mark is not None and calls[i].call_id not in told:
+            given = list(told.values())[mark]
+            reasons.append(reason(marked.titles[mark], given, profile.language))
         found.append(
             Match(
                 profile_id=profile.id,
@@ -103,12 +138,33 @@ def rank(
                 score=float(scores[i]),
                 percentile=round(100.0 * int(lower[i]) / max(len(calls) - 1, 1), 1),
                 confidence=_confidence(profile, calls[i], len(mine)),
-                eligibility=verdicts[i],
+                basis="text and history" if project else "text",
+                eligibility=eligibility(profile, calls[i], as_of),
                 evidence=tuple(pair for pair, _ in pairs),
-                reasons=reasons_for(profile, calls[i], pairs, shared),
+                reasons=tuple(reasons),
             )
         )
-    return found
+    return placed(found, told)
+
+
+def with_history(
+    scores: NDArray[np.float64], learned: NDArray[np.float64], share: float = HISTORY_SHARE
+) -> NDArray[np.float64]:
+    """(calls,) scores in which the calls that `learned` (calls,) knows of are put in both orders' mean.
+
+    The learned scores are first brought to the mean and the spread that the same calls' scores have, so that
+    calls it knows nothing of (NaN) keep their place among them. Rounded to six digits, within 0 and 1.
+    """
+    known: NDArray[np.bool_] = np.isfinite(learned)
+    if known.sum() < 2:
+        return scores
+    spread = float(learned[known].std())
+    if spread <= 0:
+        return scores
+    standing = (learned - learned[known].mean()) / spread
+    alike = scores[known].mean() + scores[known].std() * standing
+    mixed = np.where(known, (1.0 - share) * scores + share * alike, scores)
+    return np.asarray(np.round(np.clip(mixed, 0.0, 1.0), 6), dtype=np.float64)
 
 
 def mixed_scores(

@@ -191,6 +191,7 @@ class OwnPassage:
 
     shown: str
     searched: str
+    language: str  # of what is searched with
     of_themes: bool = False  # terms of the theme list, not the profile's own words
 
 
@@ -201,7 +202,7 @@ def passages_of(profile: Profile) -> list[OwnPassage]:
     calls of the EU are in English and the packaged model knows little Dutch.
     """
     own = [*_pieces(sentences(profile.description)), *profile.offers, *profile.seeks]
-    found = {text: OwnPassage(text, text) for text in own}
+    found = {text: OwnPassage(text, text, profile.language) for text in own}
     groups = [list(profile.themes)] if profile.themes else []
     groups += [[theme] for theme in profile.themes] if profile.language == "nl" else []
     for number, group in enumerate(groups):
@@ -212,7 +213,7 @@ def passages_of(profile: Profile) -> list[OwnPassage]:
             )
             for language in (profile.language, "en")
         )
-        found.setdefault(searched, OwnPassage(shown, searched, of_themes=True))
+        found.setdefault(searched, OwnPassage(shown, searched, "en", of_themes=True))
     return list(found.values())
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.profiles import OwnPassage
 from pipeline.prose import cut, sentences
-from pipeline.schema import Call, Evidence, Match, Profile
+from pipeline.schema import Call, Evidence, Match, Profile, Project
 
 SENTENCE_CHARACTERS = 300
 TERMS = 4  # in a reason, at most
@@ -116,6 +116,7 @@ _PHRASES = {
         "themes": "themes",
         "title": "Only the call's title is known, so read the call before you count on it.",
         "and": " and ",
+        "project": "Near to your earlier project “{title}”{year}.",
     },
     "nl": {
         "shared": "Uw {own} en de call gaan allebei over {terms}.",
@@ -125,6 +126,7 @@ _PHRASES = {
         "themes": "thema’s",
         "title": "Alleen de titel van de call is bekend; lees de call voordat u erop rekent.",
         "and": " en ",
+        "project": "Ligt dicht bij uw eerdere project „{title}”{year}.",
     },
 }
 
@@ -149,6 +151,13 @@ def reasons_for(
             own=f"{say['themes']} {quoted}" if own.of_themes else quoted,
         )
     return (first,) if call.sections else (first, say["title"])
+
+
+def earlier_project(project: Project, language: str) -> str:
+    """That a call is near to a project the profile was in, in its language."""
+    year = f" ({project.signed_on.year})" if project.signed_on else ""
+    title = cut(" ".join((project.title or project.project_id).split()), QUOTED_CHARACTERS)
+    return _PHRASES[language]["project"].format(title=title, year=year)
 
 
 def _within_a_sentence(term: str) -> str:

@@ -322,6 +322,7 @@ class Match(Record):
     score: float  # 0 to 1
     percentile: float  # 0 to 100: share of the profile's open calls that score lower
     confidence: Literal["low", "medium", "high"]  # how much text the score rests on
+    basis: Literal["text", "text and history"] = "text"  # whether earlier projects were known and counted
     eligibility: Eligibility
     evidence: tuple[Evidence, ...]
     reasons: tuple[str, ...]

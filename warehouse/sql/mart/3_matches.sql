@@ -2,7 +2,7 @@
 CREATE VIEW mart.matches AS
 WITH run AS (SELECT * FROM core.runs ORDER BY started_at DESC, run_id DESC LIMIT 1)
 SELECT
-    m.profile_id, p.name AS profile, m.rank, m.score, m.percentile, m.confidence,
+    m.profile_id, p.name AS profile, m.rank, m.score, m.percentile, m.confidence, m.basis, m.feedback,
     m.eligibility.verdict AS verdict, c.title, c.identifier, c.programme, c.level, o.next_deadline, o.days_left,
     c.grant_min_eur, c.grant_max_eur, c.budget_total_eur, m.reasons[1] AS reason,
     m.evidence[1].profile_text AS profile_text, m.evidence[1].call_text AS call_text, c.url, m.call_id

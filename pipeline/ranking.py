@@ -1,0 +1,104 @@
+"""The learned ranking: features of an organisation and today's topics → an order, by a fitted LightGBM model.
+
+LambdaRank (Burges 2010) over organisations that were really funded; `fundmatch train` makes `ranking.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.history import Floats
+
+if TYPE_CHECKING:
+    import lightgbm
+
+FILE = files("pipeline").joinpath("ranking.json")
+DIGITS = 4  # to which features are rounded, so that the last bits of a machine decide no branch
+PARAMETERS: dict[str, Any] = {
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": 20,
+    "learning_rate": 0.04,
+    "num_leaves": 8,
+    "min_data_in_leaf": 100,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 20.0,
+    "num_threads": 2,
+    "deterministic": True,
+    "force_row_wise": True,
+    "seed": 1,
+    "verbose": -1,
+}
+ROUNDS = 200
+HARDEST = 100  # of the wrong topics that look best, all are learned from
+SHARE = 0.3  # of the other wrong ones
+_LOOKS = ("expected.mean", "kin.mean", "near.kin")  # by which the hardest are chosen
+
+
+class Ranker:
+    """A fitted model and what it was fitted on (`trained_on`: a hash of the benchmark's answers)."""
+
+    def __init__(self, names: Sequence[str], model: str, trained_on: str) -> None:
+        self.names = list(names)
+        self.model = model
+        self.trained_on = trained_on
+
+    @cached_property
+    def _booster(self) -> lightgbm.Booster:
+        import lightgbm
+
+        return lightgbm.Booster(model_str=self.model)
+
+    def scores(self, features: Mapping[str, Floats]) -> NDArray[np.float64]:
+        """(topics,) scores of one organisation's features, the higher the better; only their order means
+        something. KeyError: a feature that the model was fitted with is missing."""
+        found = self._booster.predict(table(features, self.names), num_threads=1)
+        return np.asarray(found, dtype=np.float64)
+
+    def dumped(self) -> str:
+        """The text of `ranking.json`."""
+        return json.dumps({"trained_on": self.trained_on, "names": self.names, "model": self.model}, indent=0)
+
+
+def load() -> Ranker:
+    """The model of the package."""
+    found = json.loads(FILE.read_text("utf-8"))
+    return Ranker(found["names"], found["model"], found["trained_on"])
+
+
+def table(features: Mapping[str, Floats], names: Sequence[str]) -> Floats:
+    """(topics, names) features of one organisation, rounded."""
+    return np.round(np.stack([features[name] for name in names], axis=1), DIGITS).astype(np.float32)
+
+
+def fit(
+    tables: Sequence[Floats], answers: Sequence[NDArray[np.bool_]], names: Sequence[str], trained_on: str
+) -> Ranker:
+    """A model for organisations' (topics, names) features, and which (topics,) really funded them.
+
+    Learns from all right topics, the hardest wrong ones and a share of the others. Same input, same model.
+    """
+    import lightgbm
+
+    order = np.random.default_rng(PARAMETERS["seed"])
+    looks = [list(names).index(name) for name in _LOOKS]
+    chosen = []
+    for rows, right in zip(tables, answers, strict=True):
+        best = np.argsort(np.argsort(-rows[:, looks].sum(axis=1), kind="stable"), kind="stable")
+        chosen.append((best < HARDEST) | (order.random(len(rows)) < SHARE) | right)
+    data = lightgbm.Dataset(
+        np.concatenate([rows[keep] for rows, keep in zip(tables, chosen, strict=True)]),
+        np.concatenate([right[keep] for right, keep in zip(answers, chosen, strict=True)]).astype(np.int32),
+        group=[int(keep.sum()) for keep in chosen],
+        feature_name=list(names),
+    )
+    booster = lightgbm.train(PARAMETERS, data, num_boost_round=ROUNDS)
+    return Ranker(names, booster.model_to_string(), trained_on)
