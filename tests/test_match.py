@@ -69,7 +69,7 @@ def ranked(
     words = np.zeros(len(calls), np.float32) if lexical is None else np.asarray(lexical, np.float32)
     one = profile(**more)
     texts = own or [f"{one.description} {number}" for number in range(len(cosines))]
-    mine = [OwnPassage(text, text, of_themes) for text in texts]
+    mine = [OwnPassage(text, text, "en", of_themes) for text in texts]
     return rank(one, mine, calls, passages, Similarity(cosines, words), shared, AS_OF)
 
 
@@ -155,7 +155,7 @@ def test_a_call_that_fails_but_fits_is_kept_among_many_that_do_not_fail() -> Non
 
 def test_no_calls_give_no_matches() -> None:
     nothing = Similarity(np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
-    assert rank(profile(), [OwnPassage("x", "x")], [], [], nothing, in_both, AS_OF) == []
+    assert rank(profile(), [OwnPassage("x", "x", "en")], [], [], nothing, in_both, AS_OF) == []
 
 
 # --- evidence and reasons
