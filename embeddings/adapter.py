@@ -7,6 +7,7 @@ any other model stay as they are.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,11 +99,16 @@ def fit(queries: Vectors, topics: Vectors, topic_of: NDArray[np.int64], seed: in
     return Adapter({"query": (halves[0], halves[2]), "passage": (halves[1], halves[3])})
 
 
-def save(adapter: Adapter, path: Path = FILE) -> None:
-    """Write the maps in half precision, some 400 kB."""
+def save(adapter: Adapter, path: Path) -> None:
+    """Write the maps in half precision, so that a reader sees the old file or the new one. Raises OSError."""
     arrays = {
         f"{kind}_{name}": part.astype(np.float16)
         for kind, parts in adapter.maps.items()
         for name, part in zip(("down", "up"), parts, strict=True)
     }
-    np.savez(path, allow_pickle=False, **arrays)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.writing")
+    with aside.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(path)

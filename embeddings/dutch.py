@@ -1,4 +1,4 @@
-"""Dutch texts as English content words, by a glossary and the rules of word building; the parts of compounds.
+"""Dutch texts as English content words, by a glossary and the rules of word building.
 
 A word is looked up as it is, then by its lemma (plurals, adjectives, verb forms, diminutives), then by the
 parts of a compound. A word of the international vocabulary that is not found is respelt by rule; any other
@@ -98,37 +98,6 @@ def english_gist(text: str) -> str:
             found.append(english)
         place += size
     return " ".join(found)
-
-
-def parts(word: str) -> tuple[str, ...]:
-    """The parts of a Dutch compound as the glossary has them, folded; empty where it is no sum of its parts.
-
-    "waterstofopslagtank" gives waterstof, opslag, tank. "waterstof" gives nothing: it is no kind of "stof".
-    """
-    return _parts(fold(word)) if len(word) <= LONGEST else ()
-
-
-@lru_cache(maxsize=MANY)
-def _parts(key: str) -> tuple[str, ...]:
-    found = tuple(filter(None, key.split("-")))
-    if len(found) < 2:
-        found = _split(key, unknown=False)
-        if not found or not _transparent(key, found):
-            return ()
-    return tuple(chain.from_iterable(_parts(part) or (part.lstrip("-"),) for part in found))
-
-
-def _transparent(key: str, found: tuple[str, ...]) -> bool:
-    """Whether a compound that has its own English word is a kind of its last part."""
-    lemma = _lemma(key)
-    if lemma is None:
-        return True
-    glossary = _glossary()
-    return bool(_english_stems(glossary[lemma]) & _english_stems(glossary[found[-1]]))
-
-
-def _english_stems(text: str) -> set[str]:
-    return set(_stemmer("english").stemWords(re.findall(r"\w+", text.lower())))
 
 
 @cache

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 POINTER = "CURRENT"
 ABANDONED = 3600  # seconds after which a half-built generation is nobody's
+ROWS, COLUMNS = 512, 1536  # of one product: 3 MiB, which stays in a core's cache (tests/benchmarks/match.py)
 
 
 class IndexFault(Exception):
@@ -44,13 +45,120 @@ class PassageIndex:
             np.put_along_axis(scores, rows, found, axis=1)
         return scores
 
+    def grouped(self, rows: Sequence[int], starts: Sequence[int]) -> CallVectors:
+        """The vectors of `rows`, by call: call i has `rows[starts[i]:starts[i + 1]]`, the last has the rest.
+
+        Raises ValueError where a call has no passage.
+        """
+        return CallVectors(self._index, np.asarray(rows, np.int64), np.asarray(starts, np.int64))
+
+
+class CallVectors:
+    """Passages' vectors by call, laid out so that a maximum over a call's passages runs along memory.
+
+    Calls are sorted by how many passages they have, in chunks; a chunk holds the first passages of all its
+    calls, then the second ones of those that have two, and so on.
+    """
+
+    def __init__(self, index: faiss.Index, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
+        counts = np.diff(starts, append=len(rows))
+        if (counts < 1).any() or (len(starts) and starts[0] != 0) or (len(rows) and not len(starts)):
+            raise ValueError("every call has at least one passage, and every passage a call")
+        self._starts, self._counts = starts, counts
+        order = np.argsort(-counts, kind="stable")
+        self._chunks = [order[at : at + ROWS] for at in range(0, len(order), ROWS)]
+        self._widths = [_widths(counts[chunk]) for chunk in self._chunks]
+        laid = [
+            starts[chunk[:width]] + slot
+            for chunk, widths in zip(self._chunks, self._widths, strict=True)
+            for slot, width in enumerate(widths)
+        ]
+        passages = np.concatenate(laid) if laid else np.empty(0, np.int64)
+        self._place = np.empty(len(rows), np.int64)  # of each passage among the vectors
+        self._place[passages] = np.arange(len(passages))
+        self._vectors = np.empty((len(rows), index.d), np.float32)
+        if len(rows):
+            self._vectors = index.reconstruct_batch(rows[passages])
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def best(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(q, calls) greatest cosines of (q, d) unit vectors to the passages of each call.
+
+        Off the true ones by at most d × 2⁻²⁴, which depends on the place in the batch; `cosines` does not.
+        Beside the result it needs one product of `ROWS` by `COLUMNS`. Raises ValueError at a vector that is
+        not finite.
+        """
+        vectors = finite(np.ascontiguousarray(vectors, np.float32))
+        found = np.empty((len(vectors), len(self)), np.float32)
+        product = np.empty(ROWS * COLUMNS, np.float32)
+        for at in range(0, len(vectors), ROWS):
+            some = vectors[at : at + ROWS]
+            row = 0
+            for chunk, widths in zip(self._chunks, self._widths, strict=True):
+                greatest = np.full((len(some), len(chunk)), -np.inf, np.float32)
+                for slots in _packed(widths):
+                    size = sum(slots)
+                    cosines = product[: len(some) * size].reshape(len(some), size)
+                    np.matmul(some, self._vectors[row : row + size].T, out=cosines)
+                    left = 0
+                    for width in slots:
+                        head = greatest[:, :width]
+                        np.maximum(head, cosines[:, left : left + width], out=head)
+                        left += width
+                    row += size
+                found[at : at + ROWS, chunk] = greatest
+        return found
+
+    def cosines(
+        self, vectors: NDArray[np.float32], calls: Sequence[int] | NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """(q, p) cosines to all passages of some calls, call by call, and the (calls,) starts of each call's.
+
+        Summed in double precision and rounded to six digits: the same whatever else is asked. Raises
+        ValueError at a vector that is not finite.
+        """
+        chosen = np.asarray(calls, np.int64)
+        counts = self._counts[chosen]
+        starts = np.cumsum(counts) - counts
+        passages = np.repeat(self._starts[chosen] - starts, counts) + np.arange(counts.sum())
+        theirs = self._vectors[self._place[passages]].astype(np.float64)
+        return np.round(finite(vectors).astype(np.float64) @ theirs.T, 6) + 0.0, starts
+
+
+def finite(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The (n, d) vectors themselves. Raises ValueError, naming the first row with a NaN or an infinity."""
+    sound = np.isfinite(vectors).all(axis=1)
+    if not sound.all():
+        raise ValueError(f"vector {int(np.argmin(sound))} is not finite")
+    return vectors
+
+
+def _widths(counts: NDArray[np.int64]) -> list[int]:
+    """How many of a chunk's calls have a first passage, a second one and so on; `counts` fall."""
+    return np.searchsorted(-counts, -np.arange(1, counts[0] + 1), side="right").tolist()
+
+
+def _packed(widths: Sequence[int]) -> Iterator[list[int]]:
+    """The widths in runs that add up to at most COLUMNS."""
+    run: list[int] = []
+    for width in widths:
+        if run and sum(run) + width > COLUMNS:
+            yield run
+            run = []
+        run.append(width)
+    if run:
+        yield run
+
 
 def build_index(directory: Path, keys: Sequence[str], vectors: NDArray[np.float32], model_id: str) -> None:
     """Make `keys` and their (n, d) vectors the current index; nothing is done where they already are.
 
     All is on disk before the pointer is switched. The generation before stays, for readers that are
-    just opening it.
+    just opening it. Raises ValueError at a vector that is not finite.
     """
+    finite(vectors)
     digest = hashlib.sha256(json.dumps([model_id, *keys]).encode() + vectors.tobytes()).hexdigest()
     previous = _pointed(directory)
     if previous is not None and _is(previous, digest):

@@ -1,7 +1,8 @@
 """BM25 over texts in Dutch and English, and the words that two texts share.
 
 The tokeniser keeps digits and identifiers ("TRL 4", "5G", "HORIZON-CL5-2027"), takes hyphenated words
-whole and in parts, folds accents and stems by language.
+whole and in parts, folds accents and stems by language. A Dutch text is found by its English content words,
+so that it meets English texts.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import Stemmer
 from bm25s.stopwords import STOPWORDS_DUTCH, STOPWORDS_EN_PLUS
 from numpy.typing import NDArray
 
+from embeddings.dutch import english_gist, fold
+
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells every index that it builds
 
 COMMON_SHARE = 0.25  # a word in more than this share of the texts explains nothing
@@ -31,14 +34,6 @@ _PART = re.compile(r"[^\W_]+")
 _BETWEEN = re.compile(r"(?:\s+(?:(?:of|van)\s+)?|-)")  # what may part the words of a phrase
 _ALGORITHM = {"nl": "dutch", "en": "english"}
 _STOP = frozenset((*STOPWORDS_EN_PLUS, *STOPWORDS_DUTCH, "etc", "via", "new", "within", "towards", "based"))
-
-
-def fold(text: str) -> str:
-    """Lower case without accents."""
-    if text.isascii():
-        return text.lower()
-    apart = unicodedata.normalize("NFKD", text.lower())
-    return "".join(character for character in apart if not unicodedata.combining(character))
 
 
 def tokens(text: str) -> list[str]:
@@ -70,26 +65,33 @@ def _stem(word: str, language: str) -> str:
     return word if any(map(str.isdigit, word)) else str(_stemmer(language).stemWord(word))
 
 
+def terms(text: str, language: str | None) -> list[str]:
+    """What a text is found by, in order and repeated: the stems of its words, of a Dutch one in English.
+
+    All in one vocabulary, else a text would meet those of its own language twice.
+    """
+    if language == "nl":
+        return stems(tokens(english_gist(text)), "en")
+    return stems(tokens(text), language)
+
+
 class LexicalIndex:
     """BM25 over a fixed list of texts, each in its own language."""
 
     def __init__(self, texts: Sequence[str], languages: Sequence[str | None]) -> None:
         self._size = len(texts)
-        self._languages = sorted({code if code in _ALGORITHM else "en" for code in languages})
-        corpus = [stems(tokens(text), code) for text, code in zip(texts, languages, strict=True)]
+        corpus = [terms(text, code) for text, code in zip(texts, languages, strict=True)]
         self._spread = Counter(stem for document in corpus for stem in set(document))
         self._bm25 = bm25s.BM25(method="lucene")
         if self._spread:
             self._bm25.index(corpus, show_progress=False)
 
     def scores(self, query: str, language: str | None) -> NDArray[np.float32]:
-        """(texts,) BM25 scores, 0 or more, of a query that is stemmed in its own and the texts' languages."""
-        words = tokens(query)
-        languages = sorted({language if language in _ALGORITHM else "en", *self._languages})
-        wanted = {stem for code in languages for stem in stems(words, code)} & self._spread.keys()
+        """(texts,) BM25 scores, 0 or more, of a query in its language; a repeated word counts each time."""
+        wanted = sorted(term for term in terms(query, language) if term in self._spread)
         if not wanted:
             return np.zeros(self._size, dtype=np.float32)
-        found: NDArray[np.float32] = self._bm25.get_scores(sorted(wanted)).astype(np.float32)
+        found: NDArray[np.float32] = self._bm25.get_scores(wanted).astype(np.float32)
         return found
 
     def shared_terms(self, a: str, b: str) -> list[str]:

@@ -61,18 +61,23 @@ def train(bench: Bench, home: Home, reporter: Reporter) -> None:
         raise TrainError(f"only {len(told.queries)} queries have a history and an answer; {LEAST} are needed")
     fitted = fit_ranking(told, bench)
     try:
-        adapters.save(adapter)
+        adapters.save(adapter, adapters.FILE)
         write_whole(Path(str(ranking.FILE)), fitted.dumped())
     except OSError as error:
         raise TrainError(f"{error.filename}: the weights cannot be written ({error.strerror})") from error
 
 
 def fit_adapter(bench: Bench, encoder: Encoder, progress: Progress | None = None) -> Adapter:
-    """An adapter of all earlier projects and the topics that they were funded under; no answer is used."""
+    """An adapter of all earlier projects and the topics that they were funded under; no answer is used.
+
+    Raises TrainError where there is none.
+    """
     topics = [Topic.model_validate(row) for row in bench.history.topics.to_pylist()]
     number = {topic.topic_id: i for i, topic in enumerate(topics)}
     rows = [Project.model_validate(row) for row in bench.history.projects.to_pylist()]
     projects = [project for project in rows if project.topic in number]
+    if not projects:
+        raise TrainError("no project of the history was funded under a topic of the history")
     return adapters.fit(
         project_vectors(projects, encoder, progress),
         topic_vectors(topics, encoder, progress),

@@ -24,6 +24,7 @@ SHARPNESS = 12.0  # the same for earlier topics and a topic of today
 FLOOR = 0.3  # cosine below which two topics have nothing in common
 LINEAGE = 0.1  # what each level of the programme that two topics share adds to their cosine
 LEVELS = ("part", "destination", "series")  # of the programme, as `lineage` names them
+SAME = 1e-6  # values of all topics within this are one value
 RIDGE = 10.0  # of the regression that foretells how many SMEs a topic draws
 _YEAR = re.compile(r"-?\b(?:19|20)\d\d\b")
 _MARKS = re.compile(r"-(?:two-stage|iba)\b", re.IGNORECASE)
@@ -33,15 +34,20 @@ _MARKS = re.compile(r"-(?:two-stage|iba)\b", re.IGNORECASE)
 def lineage(topic_id: str) -> tuple[str, str, str]:
     """Programme part, destination and series that a topic's identifier names, without its year.
 
-    `HORIZON-CL5-2023-D3-01-15` is of CL5, of its destination D3, and of the series CL5-D3-01.
+    `HORIZON-CL5-2023-D3-01-15`, and `HORIZON-CL5-2026-01-D3-15` as later years write it, are of CL5, of its
+    destination D3, and of the series CL5-D3-01. A text that names none gives three empty ones.
     """
     parts = [
         part
         for part in _YEAR.sub("", _MARKS.sub("", topic_id)).upper().split("-")
         if part and part != "HORIZON"
     ]
-    first = parts[: 2 if parts[:1] and parts[0] in ("JU", "MISS") else 1]
-    return "-".join(first), "-".join(parts[: len(first) + 1]), "-".join(parts[:-1] or parts)
+    if len(parts) > 2 and parts[1].isdigit() and not all(part.isdigit() for part in parts[2:]):
+        number = parts.pop(1)  # of the call; it belongs behind the destination's name
+        parts.insert(len(parts) - parts[-1].isdigit(), number)
+    depth = min(2 if parts[:1] and parts[0] in ("JU", "MISS") else 1, len(parts))
+    series = max(depth + 1, len(parts) - 1)  # never wider than the destination
+    return "-".join(parts[:depth]), "-".join(parts[: depth + 1]), "-".join(parts[:series])
 
 
 def has_lineage(topic_id: str | None) -> bool:
@@ -109,9 +115,9 @@ class Outlook:
         )
         old, new = ([lineage(key) for key in ids] for ids in (history.topic_ids, heads.ids))
         self._same = [
-            np.array([[a[level] == b[level] for b in new] for a in old], dtype=np.float32).reshape(
-                count, len(new)
-            )
+            np.array(
+                [[a[level] == b[level] != "" for b in new] for a in old], dtype=np.float32
+            ).reshape(count, len(new))
             for level in range(3)
         ]
         self._alike = history.topics @ heads.adapted.T  # (earlier topics, topics)
@@ -129,8 +135,13 @@ class Outlook:
         self._modest = 1.0 / np.log2(2 + np.maximum(self._projects_each, 1))  # who is everywhere tells little
 
     def features(self, org_id: str) -> dict[str, Floats]:
-        """Feature → (topics,) values for an organisation with projects, as the fitted model names them."""
+        """Feature → (topics,) values for an organisation with projects, as the fitted model names them.
+
+        KeyError: it has none.
+        """
         own = self.history.projects_of(org_id)
+        if not len(own):
+            raise KeyError(org_id)
         org = self.history.number_of[org_id]
         topics = self.history.topic_of[own]
         found: dict[str, Floats] = self._of_texts(own) | self._of_own_topics(own, topics)
@@ -243,7 +254,7 @@ class Outlook:
             part[np.arange(len(keys)), [parts[key[0]] for key in keys]] = 1
             return np.concatenate([part, 3.0 * vectors], axis=1)
 
-        x, mean = design(old, self.history.topics), drew.mean()
+        x, mean = design(old, self.history.topics), drew.sum() / max(len(drew), 1)
         weights = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ (drew - mean))
         return np.asarray(mean + design(new, self.heads.adapted) @ weights)
 
@@ -261,6 +272,12 @@ class Outlook:
 
 
 def _standing(values: Floats) -> Floats:
-    """(topics,) values as distances from their mean in standard deviations, within -4 and 8."""
-    spread = float(values.std())
-    return np.asarray(np.clip((values - values.mean()) / (spread + 1e-6), -4.0, 8.0), dtype=np.float32)
+    """(topics,) values as distances from their mean in standard deviations, within -4 and 8.
+
+    Values that differ in their last bits alone are all 0: they tell nothing.
+    """
+    exact = values.astype(np.float64)
+    if not len(exact) or np.ptp(exact) < SAME:
+        return np.zeros(len(exact), dtype=np.float32)
+    found = (exact - exact.mean()) / (exact.std() + 1e-6)
+    return np.asarray(np.clip(found, -4.0, 8.0), dtype=np.float32)

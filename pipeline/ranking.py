@@ -75,8 +75,12 @@ def load() -> Ranker:
 
 
 def table(features: Mapping[str, Floats], names: Sequence[str]) -> Floats:
-    """(topics, names) features of one organisation, rounded."""
-    return np.round(np.stack([features[name] for name in names], axis=1), DIGITS).astype(np.float32)
+    """(topics, names) features of one organisation, rounded. ValueError: one is no number."""
+    found = np.round(np.stack([features[name] for name in names], axis=1), DIGITS).astype(np.float32)
+    if not np.isfinite(found).all():
+        odd = [name for name, values in zip(names, found.T, strict=True) if not np.isfinite(values).all()]
+        raise ValueError(f"features are no numbers: {', '.join(odd)}")
+    return found
 
 
 def fit(

@@ -832,7 +832,7 @@ def test_a_search_tells_identifiers_levels_and_networks_apart(query: str, best: 
         ("Het verduurzamen van gebouwen", "nl", "verduurzaming gebouw", "nl"),
         ("Charging of batteries", "en", "battery chargers", "en"),
         ("Recycling of composites", "en", "composieten recycling", "nl"),
-        ("Opslag van waterstof", "nl", "waterstof", "en"),
+        ("Opslag van waterstof", "nl", "hydrogen", "en"),
         ("Text in Finnish about sensors", "fi", "sensor", "fi"),
     ],
 )

@@ -1,0 +1,79 @@
+"""Languages: a Dutch profile finds Dutch and English calls with a model that reads English, and the reverse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.languages import recalls
+
+from embeddings.encode import Encoder
+from embeddings.lexical import LexicalIndex, terms
+
+
+def test_profiles_find_the_call_of_their_subject_in_either_language(encoder: Encoder) -> None:
+    found = recalls(encoder)
+    floors = {"nl → nl": 0.75, "nl → en": 0.86, "en → nl": 0.76, "en → en": 0.93, "nl → mixed": 0.80}
+    assert not {name: found[name] for name, floor in floors.items() if found[name] < floor}
+
+
+def test_without_the_glossary_dutch_is_lost(tmp_path: Path) -> None:
+    model = Encoder(cache_dir=tmp_path)
+    model.glosses = False
+    found = recalls(model, 1.0)
+    assert found["nl → nl"] < 0.5
+    assert found["nl → en"] < 0.6
+
+
+def test_a_dutch_text_is_encoded_as_its_english_words(encoder: Encoder) -> None:
+    text = "Opslagtanks voor waterstof in de scheepvaart"
+    dutch, english = encoder.encode(
+        [text, "storage tanks hydrogen shipping"], kind="query", languages=["nl", "en"]
+    )
+    plain = encoder.encode([text], kind="query")[0]
+    assert dutch @ english > 0.9 > plain @ english
+
+
+@pytest.mark.parametrize(
+    "text", ["", "de het een", "\x00\x07", "水素貯蔵", "<b>&nbsp;</b>", "\ud800"[:0] + "é" * 300]
+)
+def test_whatever_is_called_dutch_can_be_encoded(encoder: Encoder, text: str) -> None:
+    vector = encoder.encode([text], kind="query", languages=["nl"])[0]
+    assert np.isfinite(vector).all()
+
+
+def test_a_text_of_unknown_language_is_taken_as_it_is(encoder: Encoder) -> None:
+    text = "Opslagtanks voor waterstof"
+    given, bare = encoder.encode([text], kind="query", languages=[None]), encoder.encode([text], kind="query")
+    assert (given == bare).all()
+
+
+def test_a_model_that_knows_dutch_is_given_dutch(encoder: Encoder, tmp_path: Path) -> None:
+    same_weights = Encoder(
+        str(encoder.folder), cache_dir=tmp_path
+    )  # by another name: not one of the English ones
+    text = "Opslagtanks voor waterstof in de scheepvaart"
+    assert not same_weights.glosses
+    given = same_weights.encode([text], kind="query", languages=["nl"])
+    assert (given == same_weights.encode([text], kind="query")).all()
+
+
+def test_words_of_two_languages_meet() -> None:
+    index = LexicalIndex(
+        ["hydrogen storage tank", "milking robots", "opslag van waterstof"], ["en", "en", "nl"]
+    )
+    dutch = index.scores("waterstofopslagtank", "nl")
+    assert dutch[0] > 0 and dutch[2] > 0 and dutch[1] == 0
+    assert index.scores("storing hydrogen", "en")[2] > 0
+
+
+def test_a_repeated_word_counts_each_time() -> None:
+    index = LexicalIndex(["hydrogen storage", "milking robots", "grid congestion"], ["en"] * 3)
+    once, twice = index.scores("hydrogen", "en"), index.scores("hydrogen hydrogen", "en")
+    assert twice == pytest.approx(2 * once)
+
+
+def test_a_dutch_compound_is_found_by_its_parts() -> None:
+    assert terms("waterstofopslagtank", "nl") == ["hydrogen", "storag", "tank"]
+    assert terms("waterstofopslagtank", "en") == ["waterstofopslagtank"]
