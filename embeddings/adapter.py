@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 from embeddings.encode import DEFAULT_MODEL, Encoder, Kind
 
 FILE = Path(__file__).with_name("adapter.npz")
-RANK = 64
-TEMPERATURE = 0.1
-SHRINK = 0.01  # weight of the residual's squared size in the loss: what no pair speaks of stays as it was
+RANK = 16
+TEMPERATURE = 0.05
+SHRINK = 0.03  # weight of the residual's squared size in the loss: what no pair speaks of stays as it was
 EPOCHS = 30
 BATCH = 256
 RATE = 2e-3
@@ -40,7 +41,8 @@ class Adapter:
         if not self.maps:
             return vectors
         down, up = self.maps[kind]
-        return unit((vectors + (vectors @ down) @ up).astype(np.float32))
+        exact = vectors.astype(np.float64)  # single products hang on the number of threads
+        return unit(exact + (exact @ down) @ up)
 
 
 def adapter_for(encoder: Encoder) -> Adapter:
@@ -52,7 +54,7 @@ def adapter_for(encoder: Encoder) -> Adapter:
     return Adapter({kind: (found[f"{kind}_down"], found[f"{kind}_up"]) for kind in ("query", "passage")})
 
 
-def unit(vectors: Vectors) -> Vectors:
+def unit(vectors: NDArray[np.floating[Any]]) -> Vectors:
     """Rows of length 1; a row of zeros stays."""
     lengths = np.sqrt((vectors**2).sum(axis=-1, keepdims=True))
     return np.asarray(vectors / np.maximum(lengths, 1e-9), dtype=np.float32)
