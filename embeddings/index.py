@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 POINTER = "CURRENT"
 ABANDONED = 3600  # seconds after which a half-built generation is nobody's
-ROWS, COLUMNS = 512, 1536  # of one product: 3 MiB, which stays in a core's cache (tests/benchmarks/match.py)
+ASKED, CHUNK, COLUMNS = 1024, 512, 1536  # vectors asked, calls and passages of one product; measured
 
 
 class IndexFault(Exception):
@@ -36,14 +36,6 @@ class PassageIndex:
     def __init__(self, index: faiss.Index, keys: list[str]) -> None:
         self._index = index
         self.keys = keys
-
-    def all_scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(queries, rows) cosines of every row, in the order of `keys`, for (queries, d) unit vectors."""
-        scores = np.empty((len(vectors), len(self.keys)), dtype=np.float32)
-        if scores.size:
-            found, rows = self._index.search(np.ascontiguousarray(vectors), len(self.keys))
-            np.put_along_axis(scores, rows, found, axis=1)
-        return scores
 
     def grouped(self, rows: Sequence[int], starts: Sequence[int]) -> CallVectors:
         """The vectors of `rows`, by call: call i has `rows[starts[i]:starts[i + 1]]`, the last has the rest.
@@ -66,7 +58,7 @@ class CallVectors:
             raise ValueError("every call has at least one passage, and every passage a call")
         self._starts, self._counts = starts, counts
         order = np.argsort(-counts, kind="stable")
-        self._chunks = [order[at : at + ROWS] for at in range(0, len(order), ROWS)]
+        self._chunks = [order[at : at + CHUNK] for at in range(0, len(order), CHUNK)]
         self._widths = [_widths(counts[chunk]) for chunk in self._chunks]
         laid = [
             starts[chunk[:width]] + slot
@@ -87,14 +79,14 @@ class CallVectors:
         """(q, calls) greatest cosines of (q, d) unit vectors to the passages of each call.
 
         Off the true ones by at most d × 2⁻²⁴, which depends on the place in the batch; `cosines` does not.
-        Beside the result it needs one product of `ROWS` by `COLUMNS`. Raises ValueError at a vector that is
+        Beside the result it needs one product of ASKED by COLUMNS. Raises ValueError at a vector that is
         not finite.
         """
         vectors = finite(np.ascontiguousarray(vectors, np.float32))
         found = np.empty((len(vectors), len(self)), np.float32)
-        product = np.empty(ROWS * COLUMNS, np.float32)
-        for at in range(0, len(vectors), ROWS):
-            some = vectors[at : at + ROWS]
+        product = np.empty(ASKED * max(CHUNK, COLUMNS), np.float32)
+        for at in range(0, len(vectors), ASKED):
+            some = vectors[at : at + ASKED]
             row = 0
             for chunk, widths in zip(self._chunks, self._widths, strict=True):
                 greatest = np.full((len(some), len(chunk)), -np.inf, np.float32)
@@ -108,7 +100,7 @@ class CallVectors:
                         np.maximum(head, cosines[:, left : left + width], out=head)
                         left += width
                     row += size
-                found[at : at + ROWS, chunk] = greatest
+                found[at : at + ASKED, chunk] = greatest
         return found
 
     def cosines(
@@ -137,7 +129,8 @@ def finite(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _widths(counts: NDArray[np.int64]) -> list[int]:
     """How many of a chunk's calls have a first passage, a second one and so on; `counts` fall."""
-    return np.searchsorted(-counts, -np.arange(1, counts[0] + 1), side="right").tolist()
+    least = -np.arange(1, counts[0] + 1)
+    return [int(width) for width in np.searchsorted(-counts, least, side="right")]
 
 
 def _packed(widths: Sequence[int]) -> Iterator[list[int]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -18,14 +19,25 @@ from flows.past import PastRecords, past_of
 from pipeline.deadlines import may_be_open
 from pipeline.feedback import Marked, Marks, call_vectors, marks
 from pipeline.history import History, has_lineage
-from pipeline.match import Passage, Similarity, Track, call_passages, lexical_text, rank
-from pipeline.profiles import passages_of
+from pipeline.match import (
+    BEST_PASSAGES,
+    KEPT,
+    Passage,
+    Similarity,
+    Track,
+    call_passages,
+    lexical_text,
+    mixed,
+    rank,
+)
+from pipeline.profiles import OwnPassage, passages_of
 from pipeline.reasons import CLOSE
 from pipeline.schema import Call, Feedback, Match, Profile, Project, Topic
+from pipeline.scores import blocks, contenders, top_mean
 
 if TYPE_CHECKING:
     from embeddings.encode import Encoder
-    from embeddings.index import PassageIndex
+    from embeddings.index import CallVectors
     from embeddings.lexical import LexicalIndex
     from pipeline.history import Outlook
     from pipeline.ranking import Ranker
@@ -54,27 +66,60 @@ class Corpus:
     passages: list[Passage]
     lexical: LexicalIndex
     encoder: Encoder
-    index: PassageIndex
-    columns: list[int]  # of each passage in the index
+    starts: NDArray[np.int64]  # (calls + 1,) of each call's passages
+    vectors: CallVectors
     memory: Memory
 
     def rank(self, profile: Profile, as_of: date, also: Collection[str] = ()) -> list[Match]:
         """The profile's best open calls, best first, and those in `also`."""
-        own = passages_of(profile)
-        texts = [passage.searched for passage in own]
-        vectors = self.encoder.encode(texts, kind="query", languages=[passage.language for passage in own])
-        dense = self.index.all_scores(vectors)[:, self.columns]
-        words = self.lexical.scores("\n".join(texts), profile.language)
+        return next(iter(self.rank_all([profile], as_of, also)))
+
+    def rank_all(
+        self, profiles: Sequence[Profile], as_of: date, also: Collection[str] = ()
+    ) -> Iterator[list[Match]]:
+        """Each profile's best open calls, best first; profiles are compared by the block, for one product."""
+        counts = [len(passages_of(profile)) for profile in profiles]
+        for block in blocks(counts):
+            some = [(profile, passages_of(profile)) for profile in profiles[block]]
+            passages = [passage for _, own in some for passage in own]
+            vectors = self.encoder.encode(
+                [passage.searched for passage in passages],
+                kind="query",
+                languages=[passage.language for passage in passages],
+            )
+            starts = np.cumsum([0, *counts[block]])
+            dense = top_mean(self.vectors.best(vectors), starts[:-1], BEST_PASSAGES)
+            for number, (profile, own) in enumerate(some):
+                mine = vectors[starts[number] : starts[number + 1]]
+                yield self._ranked(profile, own, mine, dense[number], as_of, also)
+
+    def _ranked(
+        self,
+        profile: Profile,
+        own: Sequence[OwnPassage],
+        vectors: NDArray[np.float32],
+        dense: NDArray[np.float32],
+        as_of: date,
+        also: Collection[str],
+    ) -> list[Match]:
+        """One profile's calls out of those that may lead, by their cosines in double precision."""
+        words = self.lexical.scores("\n".join(passage.searched for passage in own), profile.language)
+        most = float(words.max(initial=0.0))
+        track, marked = self._track(profile), self._marked(profile)
+        places = np.arange(len(self.calls))
+        if not (track or marked or also):
+            places = contenders(mixed(dense, words, most), KEPT)
+        cosines, _ = self.vectors.cosines(vectors, places)
         return rank(
             profile,
             own,
-            self.calls,
-            self.passages,
-            Similarity(dense=dense, lexical=words),
+            [self.calls[place] for place in places],
+            [self.passages[j] for i in places for j in range(self.starts[i], self.starts[i + 1])],
+            Similarity(cosines, words[places], most, len(self.calls) - len(places)),
             self.lexical.shared_terms,
             as_of,
-            self._track(profile),
-            self._marked(profile),
+            track,
+            marked,
             also,
         )
 
@@ -105,14 +150,15 @@ class Corpus:
         from pipeline import ranking
         from pipeline.history import Outlook
 
-        places = [i for i, call in enumerate(self.calls) if has_lineage(call.identifier)]
+        # a cascade call has its parent's identifier, and is another call
+        places = [i for i, c in enumerate(self.calls) if has_lineage(c.identifier) and c.kind != "cascade"]
         if self.memory.history is None or not places:
             return None
         topics = [
             Topic(
                 topic_id=str(self.calls[i].identifier),
                 title=self.calls[i].title,
-                keywords="; ".join(self.calls[i].keywords) or None,
+                keywords=", ".join(word for word in self.calls[i].keywords if not has_lineage(word)) or None,
             )
             for i in places
         ]
@@ -159,7 +205,7 @@ class Corpus:
             kind="passage",
             languages=[languages[place] for place in owner],
         )
-        return call_vectors(vectors, owner, languages)
+        return call_vectors(vectors, owner, languages, len(self.calls))
 
 
 def memory_of(
@@ -204,7 +250,10 @@ def corpus(
     except KeyError:
         raise HomeError(f"{home.index}: is of other texts than the warehouse; run: fundmatch run") from None
     lexical = LexicalIndex([lexical_text(c) for c in found], [c.language for c in found])
-    return Corpus(found, passages, lexical, encoder, index, columns, memory or Memory())
+    counts = Counter(passage.call_id for passage in passages)
+    starts = np.cumsum([0, *(counts[call.call_id] for call in found)])
+    vectors = index.grouped(columns, starts[:-1].tolist())
+    return Corpus(found, passages, lexical, encoder, starts, vectors, memory or Memory())
 
 
 def passages_of_calls(calls: Sequence[Call], encoder: Encoder) -> list[Passage]:

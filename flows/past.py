@@ -99,9 +99,9 @@ def past(
         years=np.array([(day - project.signed_on).days / 365 for project in used if project.signed_on]),
         members=members,
         small=np.array([small for _, small in orgs], dtype=np.bool_),
-        plain=plain,
-        adapted=adapter.apply(plain, "query"),
-        topics=adapter.apply(named, "passage"),
+        plain=plain.astype(np.float64),
+        adapted=adapter.apply(plain, "query").astype(np.float64),
+        topics=adapter.apply(named, "passage").astype(np.float64),
     )
 
 
@@ -112,8 +112,8 @@ def heads(
     plain = topic_vectors(topics, encoder, progress)
     return Heads(
         ids=[topic.topic_id for topic in topics],
-        plain=plain,
-        adapted=adapter.apply(plain, "passage"),
+        plain=plain.astype(np.float64),
+        adapted=adapter.apply(plain, "passage").astype(np.float64),
         keywords=np.array([len((topic.keywords or "").split()) for topic in topics], dtype=np.float32),
         words=np.array([len(topic.title.split()) for topic in topics], dtype=np.float32),
     )

@@ -296,8 +296,8 @@ class WeeklyRun:
         """Rank the open calls for every profile."""
         with self._stage("match") as count:
             found = corpus(self.calls, self.encoder, self.home, self.as_of, self._memory())
-            for number, profile in enumerate(self.profiles, start=1):
-                self.matches += found.rank(profile, self.as_of)
+            for number, matches in enumerate(found.rank_all(self.profiles, self.as_of), start=1):
+                self.matches += matches
                 self.reporter.advance("match", number, len(self.profiles))
             count(len(self.matches))
 

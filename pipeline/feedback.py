@@ -73,13 +73,13 @@ def signs(told: Iterable[Feedback]) -> NDArray[np.float64]:
 
 
 def call_vectors(
-    vectors: NDArray[Any], owner: NDArray[np.int64], languages: Sequence[str | None]
+    vectors: NDArray[Any], owner: NDArray[np.int64], languages: Sequence[str | None], count: int | None = None
 ) -> NDArray[np.float64]:
     """(calls, dimension) vectors of length 1: the mean of a call's passages less that of its language.
 
     `vectors` is (passages, dimension), `owner` (passages,) the number of each passage's call, `languages`
-    are the calls'. What all calls of a language share is taken off, else any two Dutch ones are alike to an
-    English model. A call without a passage is all zeros, and so like no other.
+    are the calls'. What calls of a language share (of the first `count`, or of all) is taken off, else any
+    two Dutch ones are alike to an English model. A call without a passage is all zeros, and so like no other.
     """
     import numpy as np
 
@@ -88,7 +88,8 @@ def call_vectors(
     means = _unit(means)
     for language in dict.fromkeys(languages):
         mine = np.array([other == language for other in languages]) & means.any(axis=1)
-        means[mine] -= means[mine].sum(axis=0) / (mine.sum() + FEW)
+        shared = np.flatnonzero(mine[:count])
+        means[mine] -= means[shared].sum(axis=0) / (len(shared) + FEW)
     return _unit(means)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float32]
+Vectors = NDArray[np.float64]  # double, since single products hang on the number of threads
 
 NEAR = 40  # projects of others that are compared with an organisation's own
 NEARNESS = 8.0  # how fast a project counts less as it is less like them
@@ -64,8 +65,8 @@ class Heads:
     """
 
     ids: Sequence[str]
-    plain: Floats
-    adapted: Floats
+    plain: Vectors
+    adapted: Vectors
     keywords: Floats
     words: Floats
 
@@ -85,9 +86,9 @@ class History:
     years: Floats
     members: csr_matrix
     small: NDArray[np.bool_]
-    plain: Floats
-    adapted: Floats
-    topics: Floats
+    plain: Vectors
+    adapted: Vectors
+    topics: Vectors
 
     @cached_property
     def number_of(self) -> dict[str, int]:
@@ -115,9 +116,9 @@ class Outlook:
         )
         old, new = ([lineage(key) for key in ids] for ids in (history.topic_ids, heads.ids))
         self._same = [
-            np.array(
-                [[a[level] == b[level] != "" for b in new] for a in old], dtype=np.float32
-            ).reshape(count, len(new))
+            np.array([[a[level] == b[level] != "" for b in new] for a in old], dtype=np.float64).reshape(
+                count, len(new)
+            )
             for level in range(3)
         ]
         self._alike = history.topics @ heads.adapted.T  # (earlier topics, topics)
@@ -208,7 +209,7 @@ class Outlook:
 
     def _told(self, name: str, weights: NDArray[Any]) -> dict[str, Floats]:
         """What (earlier topics,) weights tell of today's topics."""
-        share = (weights / max(float(weights.sum()), 1e-9)).astype(np.float32)
+        share = weights / max(float(weights.sum()), 1e-9)
         found = {f"{name}.soft": share @ self._soft, f"{name}.kin": share @ self._weights}
         return found | {f"{name}.{level}": share @ self._same[i] for i, level in enumerate(LEVELS)}
 
@@ -249,7 +250,7 @@ class Outlook:
         """Ridge regression of how many a topic draws on its vector and its part of the programme."""
         parts = {part: number for number, part in enumerate(sorted({key[0] for key in (*old, *new)}))}
 
-        def design(keys: list[tuple[str, str, str]], vectors: Floats) -> NDArray[np.float64]:
+        def design(keys: list[tuple[str, str, str]], vectors: Vectors) -> NDArray[np.float64]:
             part = np.zeros((len(keys), len(parts)))
             part[np.arange(len(keys)), [parts[key[0]] for key in keys]] = 1
             return np.concatenate([part, 3.0 * vectors], axis=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +41,17 @@ class Passage:
 
 @dataclass(frozen=True)
 class Similarity:
-    """One profile against the open calls.
+    """One profile against open calls.
 
-    `dense`: (profile passages, call passages) cosines; `lexical`: (calls,) BM25 scores, 0 or more.
+    `dense`: (profile passages, call passages) cosines; `lexical`: (calls,) BM25 scores, 0 or more. Where the
+    calls are only those that may lead, `most` is the greatest BM25 score of all and `others` how many are
+    left out, all of which score lower.
     """
 
-    dense: NDArray[np.float32]
+    dense: NDArray[np.float32] | NDArray[np.float64]
     lexical: NDArray[np.float32]
+    most: float | None = None
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ def rank(
     told: Marks = marked.marks if marked else {}
     best = sorted(range(len(calls)), key=lambda i: (-scores[i], calls[i].call_id))
     kept = best[:KEPT] + [i for i in best[KEPT:] if calls[i].call_id in told or calls[i].call_id in also]
-    lower = np.searchsorted(np.sort(scores), scores, side="left")
+    lower = similarity.others + np.searchsorted(np.sort(scores), scores, side="left")
+    rivals = max(similarity.others + len(calls) - 1, 1)
     found = []
     for number, i in enumerate(kept, start=1):
         mine = [int(j) for j in np.flatnonzero(owner == i)]
@@ -136,7 +141,7 @@ def rank(
                 call_id=calls[i].call_id,
                 rank=number,
                 score=float(scores[i]),
-                percentile=round(100.0 * int(lower[i]) / max(len(calls) - 1, 1), 1),
+                percentile=round(100.0 * int(lower[i]) / rivals, 1),
                 confidence=_confidence(profile, calls[i], len(mine)),
                 basis="text and history" if project else "text",
                 eligibility=eligibility(profile, calls[i], as_of),
@@ -158,13 +163,13 @@ def with_history(
     known: NDArray[np.bool_] = np.isfinite(learned)
     if known.sum() < 2:
         return scores
-    spread = float(learned[known].std())
-    if spread <= 0:
+    if np.ptp(learned[known]) < 1e-9:  # all the same: their order says nothing
         return scores
+    spread = learned[known].std()
     standing = (learned - learned[known].mean()) / spread
     alike = scores[known].mean() + scores[known].std() * standing
-    mixed = np.where(known, (1.0 - share) * scores + share * alike, scores)
-    return np.asarray(np.round(np.clip(mixed, 0.0, 1.0), 6), dtype=np.float64)
+    joint = np.where(known, (1.0 - share) * scores + share * alike, scores)
+    return np.asarray(np.round(np.clip(joint, 0.0, 1.0), 6), dtype=np.float64)
 
 
 def mixed_scores(
@@ -182,11 +187,20 @@ def mixed_scores(
     for row, cosines in zip(best, similarity.dense, strict=True):
         np.maximum.at(row, owner, cosines)
     top = np.sort(best, axis=0)[::-1][:best_passages]
-    dense = np.clip(top.mean(axis=0), 0.0, 1.0)
-    most = float(similarity.lexical.max(initial=0.0))
-    lexical = similarity.lexical / most if most > 0 else np.zeros(count)
-    mixed: NDArray[np.float64] = np.round(dense_weight * dense + (1.0 - dense_weight) * lexical, 6)
-    return mixed
+    dense = top.mean(axis=0)
+    most = float(similarity.lexical.max(initial=0.0)) if similarity.most is None else similarity.most
+    return mixed(dense, similarity.lexical, most, dense_weight)
+
+
+def mixed(
+    dense: NDArray[Any], lexical: NDArray[np.float32], most: float, dense_weight: float = DENSE_WEIGHT
+) -> NDArray[np.float64]:
+    """(calls,) scores of (calls,) cosines and BM25 scores, the greatest of which is `most`; six digits."""
+    share = lexical / most if most > 0 else np.zeros(len(lexical))
+    found: NDArray[np.float64] = np.round(
+        dense_weight * np.clip(dense, 0.0, 1.0) + (1.0 - dense_weight) * share, 6
+    )
+    return found
 
 
 def _confidence(profile: Profile, call: Call, passages: int) -> Literal["low", "medium", "high"]:

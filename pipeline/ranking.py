@@ -44,7 +44,7 @@ _LOOKS = ("expected.mean", "kin.mean", "near.kin")  # by which the hardest are c
 
 
 class Ranker:
-    """A fitted model and what it was fitted on (`trained_on`: a hash of the benchmark's answers)."""
+    """A fitted model and what it was fitted on (`trained_on`: the day of the benchmark)."""
 
     def __init__(self, names: Sequence[str], model: str, trained_on: str) -> None:
         self.names = list(names)

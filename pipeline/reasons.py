@@ -68,7 +68,7 @@ def is_close(match: Match) -> bool:
 def pairs_of(
     own: Sequence[OwnPassage],
     theirs: Sequence[tuple[str, str]],
-    cosines: NDArray[np.float32],
+    cosines: NDArray[np.float32] | NDArray[np.float64],
     shared: SharedTerms,
 ) -> list[tuple[Evidence, OwnPassage]]:
     """The two closest pairs of passages, each told by its most telling sentences; passages of a word last.

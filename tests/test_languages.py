@@ -1,4 +1,4 @@
-"""Languages: a Dutch profile finds Dutch and English calls with a model that reads English, and the reverse."""
+"""Languages: with an English model a Dutch profile finds Dutch and English calls, and the reverse."""
 
 from __future__ import annotations
 

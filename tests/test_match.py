@@ -400,7 +400,9 @@ def test_a_farm_robot_maker_finds_the_farm_robots_and_the_same_again(
         passages = [passage for each in CALLS for passage in call_passages(each, split)]
         vectors = encoder.encode([passage.embedded for passage in passages], kind="passage")
         build_index(folder, [passage.embedded for passage in passages], vectors, encoder.model_id)
-        dense = open_index(folder, encoder.model_id).all_scores(encoder.encode(texts, kind="query"))
+        rows = range(len(passages))
+        stored = open_index(folder, encoder.model_id).grouped(rows, rows)
+        dense, _ = stored.cosines(encoder.encode(texts, kind="query"), rows)
         words = LexicalIndex([lexical_text(each) for each in CALLS], ["en"] * len(CALLS))
         similarity = Similarity(dense, words.scores("\n".join(texts), one.language))
         return rank(one, own, CALLS, passages, similarity, words.shared_terms, AS_OF)
