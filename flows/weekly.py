@@ -97,6 +97,7 @@ class WeeklyRun:
     matches: list[Match] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)  # all that was ever said, the oldest first
+    memory: Memory = field(default_factory=Memory)
     run: Run | None = None
 
     def __post_init__(self) -> None:
@@ -289,13 +290,14 @@ class WeeklyRun:
                     kind="query",
                     languages=[passage.language for passage in own],
                 )
+            self.memory = self._memory()
             build_index(self.home.index, passage_keys(passages), vectors, self.encoder.model_id)
             count(self.encoder.encoded)
 
     def match(self) -> None:
         """Rank the open calls for every profile."""
         with self._stage("match") as count:
-            found = corpus(self.calls, self.encoder, self.home, self.as_of, self._memory())
+            found = corpus(self.calls, self.encoder, self.home, self.as_of, self.memory)
             for number, matches in enumerate(found.rank_all(self.profiles, self.as_of), start=1):
                 self.matches += matches
                 self.reporter.advance("match", number, len(self.profiles))
@@ -315,7 +317,7 @@ class WeeklyRun:
                 self.calls,
                 self.encoder,
                 self.as_of,
-                self._telling("match"),
+                self._telling("embed"),
             )
 
     def _telling(self, stage: str) -> Callable[[int, int], None]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.eligibility import eligibility
 from pipeline.feedback import Marked, Marks, movers, placed, reason, shifted, signs
 from pipeline.profiles import OwnPassage
-from pipeline.reasons import SharedTerms, earlier_project, pairs_of, reasons_for, telling
+from pipeline.reasons import SharedTerms, pairs_of, reasons_for, telling
 from pipeline.schema import Call, Match, Profile, Project
 
 DENSE_WEIGHT = 0.9  # of the score; the rest is lexical (docs/matching.md)
@@ -128,9 +128,7 @@ def rank(
         theirs = [(passages[j].heading, passages[j].text) for j in mine]
         pairs = pairs_of(own, theirs, similarity.dense[:, mine], shared)
         project = track.nearest[i] if track else None
-        reasons = list(reasons_for(profile, calls[i], pairs, shared))
-        if project:
-            reasons.append(earlier_project(project, profile.language))
+        reasons = list(reasons_for(profile, calls[i], pairs, shared, project))
         mark = moved_by[i]
         if marked and mark is not None and calls[i].call_id not in told:
             given = list(told.values())[mark]

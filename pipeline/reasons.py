@@ -61,8 +61,9 @@ def telling(shared_terms: SharedTerms) -> SharedTerms:
 
 
 def is_close(match: Match) -> bool:
-    """Whether a match's nearest passages mean much the same; else the call is only loosely related."""
-    return any(pair.weight >= CLOSE for pair in match.evidence)
+    """Whether a match's nearest passages, or an earlier project and the call, mean much the same; else the
+    call is only loosely related."""
+    return match.basis == "text and history" or any(pair.weight >= CLOSE for pair in match.evidence)
 
 
 def pairs_of(
@@ -132,9 +133,13 @@ _PHRASES = {
 
 
 def reasons_for(
-    profile: Profile, call: Call, pairs: Sequence[tuple[Evidence, OwnPassage]], shared: SharedTerms
+    profile: Profile,
+    call: Call,
+    pairs: Sequence[tuple[Evidence, OwnPassage]],
+    shared: SharedTerms,
+    project: Project | None = None,
 ) -> tuple[str, ...]:
-    """Plain sentences in the profile's language; the first can stand alone."""
+    """Plain sentences in the profile's language; the first can stand alone. `project`: a near earlier one."""
     say = _PHRASES[profile.language]
     mine = "\n".join(own.searched if own.of_themes else pair.profile_text for pair, own in pairs)
     theirs = "\n".join(pair.call_text for pair, _ in pairs)
@@ -143,6 +148,8 @@ def reasons_for(
         whose = say["themes" if all(own.of_themes for _, own in pairs) else "text"]
         terms = say["and"].join(filter(None, [", ".join(few[:-1]), few[-1]]))
         first = say["shared"].format(own=whose, terms=terms)
+    elif project and pairs[0][0].weight < CLOSE:
+        first = ""  # the project says more than that the words are far apart
     else:
         pair, own = pairs[0]
         quoted = f"“{cut(pair.profile_text, QUOTED_CHARACTERS).rstrip('.;')}”"
@@ -150,10 +157,11 @@ def reasons_for(
             part=f"“{pair.call_heading}”" if pair.call_heading else say["text"],
             own=f"{say['themes']} {quoted}" if own.of_themes else quoted,
         )
-    return (first,) if call.sections else (first, say["title"])
+    near = _earlier_project(project, profile.language) if project else ""
+    return tuple(filter(None, (first, near, "" if call.sections else say["title"])))
 
 
-def earlier_project(project: Project, language: str) -> str:
+def _earlier_project(project: Project, language: str) -> str:
     """That a call is near to a project the profile was in, in its language."""
     year = f" ({project.signed_on.year})" if project.signed_on else ""
     title = cut(" ".join((project.title or project.project_id).split()), QUOTED_CHARACTERS)
