@@ -36,7 +36,7 @@ _GENERIC = re.compile(
         readiness region- report- research- result- role- scale scope sector- servic- sets? site- skill-
         smart sme smes social solution- space stakeholder- standard- start start-ups state- step- strateg-
         study support- sustainab- system- take- task- team- techni- technolog- test testing time tool-
-        topic- training transition- type- universit- use use[drs] value- work- year-
+        topic- training transition- type- universit- use use[drs] value- work- year- build-
         aanvra- advies bedrijf bedrijven bijdra- binnen budget- dienst- doel- drenthe drentse extra fr[iy]es-
         fr[iy]sl- goed groei- groningen groninger grote? hulp jaar jaren kennis- klant- klein- kosten maak
         maakt maken maxim- mkb mogelijk- nederland- nieuwe? noord- onderne- ons onze ontwikkel- plan plannen
