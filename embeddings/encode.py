@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from embeddings.cache import VectorCache, text_key
-from embeddings.dutch import english_gist
+from embeddings.dutch import english_gist, glossary_id
 from embeddings.runtime import Runtime, load_runtime, runtime_id
 
 Kind = Literal["query", "passage"]
@@ -47,8 +47,8 @@ class Encoder:
 
     `model` is the packaged default's name, a folder, or a hub id that is in the local hub cache (with
     HF_HUB_OFFLINE=0 it is downloaded). `batch_size` is what the model sees at once on torch. `runtime` is
-    "auto", "openvino" or "torch", by default what FUNDMATCH_RUNTIME says; vectors of different runtimes
-    have different `model_id`s and are never mixed. Raises ModelError.
+    "auto", "openvino" or "torch", by default what FUNDMATCH_RUNTIME says; vectors of different runtimes,
+    and of different glossaries, have different `model_id`s and are never mixed. Raises ModelError.
     """
 
     def __init__(
@@ -75,8 +75,10 @@ class Encoder:
         except ValueError as error:
             raise ModelError(str(error)) from error
         self.glosses = model in ENGLISH_ONLY
-        self.model_id = f"{_identity(model, self.folder, self.prompts)}-{self.runtime}"
-        self._cache = VectorCache(cache_dir / self.model_id, self.dimension)
+        exact = f"{_identity(model, self.folder, self.prompts)}-{self.runtime}"
+        self.model_id = f"{exact}-nl{glossary_id()}" if self.glosses else exact
+        # kept by the text as encoded: another glossary makes other Dutch keys and leaves the English vectors
+        self._cache = VectorCache(cache_dir / exact, self.dimension)
         self._model: Runtime | None = None
         self._splits: dict[tuple[str, str], list[str]] = {}
 
@@ -85,7 +87,8 @@ class Encoder:
 
         A sentence that is too long by itself is cut between words. No word is lost, and only a single
         word that is longer than the model's limit makes a piece that does not fit. However long the
-        prefix is, pieces of LEAST_TOKENS are made.
+        prefix is, pieces of LEAST_TOKENS are made. A Dutch text is cut by its own tokens although its
+        English words are fewer: passages that hold as much as fits tell subjects apart less well.
         """
         known = self._splits.get((text, prefix))
         if known is None:

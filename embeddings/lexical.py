@@ -33,6 +33,8 @@ _WORD = re.compile(r"\w+(?:[-/.]\w+)*")
 _PART = re.compile(r"[^\W_]+")
 _BETWEEN = re.compile(r"(?:\s+(?:(?:of|van)\s+)?|-)")  # what may part the words of a phrase
 _ALGORITHM = {"nl": "dutch", "en": "english"}
+_ONLY_DUTCH = frozenset(STOPWORDS_DUTCH) - frozenset(STOPWORDS_EN_PLUS)
+_ONLY_ENGLISH = frozenset(STOPWORDS_EN_PLUS) - frozenset(STOPWORDS_DUTCH)
 _STOP = frozenset((*STOPWORDS_EN_PLUS, *STOPWORDS_DUTCH, "etc", "via", "new", "within", "towards", "based"))
 
 
@@ -97,49 +99,63 @@ class LexicalIndex:
     def shared_terms(self, a: str, b: str) -> list[str]:
         """Words and phrases of `b`, as printed, that `a` has too, rarest first.
 
-        Words that stand together in both are one phrase. Common words are left out, save in a phrase
-        with a rarer one; so are bare numbers and what a phrase before already says.
+        A Dutch word and its English one are the same. Words that stand together in both are one phrase.
+        Common words are left out, save in a phrase with a rarer one; so are bare numbers and what a phrase
+        before already says.
         """
         stems_of_a, pairs_of_a = _stems_and_pairs(a)
+        dutch = _is_dutch(b)
         phrases: list[list[re.Match[str]]] = []
         for spot in _spots(b):
-            if not _forms(spot[0]) & stems_of_a:
+            if not _forms(spot[0], dutch) & stems_of_a:
                 continue
             last = phrases[-1][-1] if phrases and len(phrases[-1]) < PHRASE_WORDS else None
             if (
                 last
                 and _BETWEEN.fullmatch(b, last.end(), spot.start())
-                and any((x, y) in pairs_of_a for x in _forms(last[0]) for y in _forms(spot[0]))
+                and any((x, y) in pairs_of_a for x in _forms(last[0], dutch) for y in _forms(spot[0], dutch))
             ):
                 phrases[-1].append(spot)
             else:
                 phrases.append([spot])
         found = []
         for place, phrase in enumerate(phrases):
-            rare = [spread for spot in phrase if (spread := self._rarity(spot[0])) is not None]
+            rare = [spread for spot in phrase if (spread := self._rarity(spot[0], dutch)) is not None]
             if rare:
                 found.append((min(rare), -len(phrase), place))
         told: set[str] = set()
         terms = []
         for _, _, place in sorted(found):
             words = phrases[place]
-            if not all(_forms(spot[0]) & told for spot in words):
+            if not all(_forms(spot[0], dutch) & told for spot in words):
                 terms.append(b[words[0].start() : words[-1].end()])
-            told.update(*(_forms(spot[0]) for spot in words))
+            told.update(*(_forms(spot[0], dutch) for spot in words))
         return terms
 
-    def _rarity(self, word: str) -> int | None:
+    def _rarity(self, word: str, dutch: bool) -> int | None:
         """In how many texts a word occurs; None where it says nothing: too common, too short, a number."""
         telling = len(word) > 2 or (len(word) == 2 and (word.isupper() or not word.isalpha()))
-        spread = max(self._spread[stem] for stem in _forms(word))
+        spread = max(self._spread[stem] for stem in _forms(word, dutch))
         common = spread > max(2, COMMON_SHARE * self._size)
         return None if common or not telling or word.isdigit() else spread
 
 
 @lru_cache(maxsize=MANY)
-def _forms(word: str) -> frozenset[str]:
-    """A word's stems in all languages: two texts may be in different ones."""
-    return frozenset(stems([fold(word)], code)[0] for code in _ALGORITHM)
+def _is_dutch(text: str) -> bool:
+    """Whether a text's function words are rather Dutch; False where it has too few to tell."""
+    words = [fold(word) for word in _PART.findall(text)]
+    return sum(word in _ONLY_DUTCH for word in words) > sum(word in _ONLY_ENGLISH for word in words)
+
+
+@lru_cache(maxsize=MANY)
+def _forms(word: str, dutch: bool) -> frozenset[str]:
+    """A word's stems in all languages, for two texts may be in different ones; of a Dutch one in English too.
+
+    An English word is never taken for a Dutch one ("slope"), nor a compound for one of its parts.
+    """
+    found = {stems([fold(word)], code)[0] for code in _ALGORITHM}
+    english = tokens(english_gist(word)) if dutch else []
+    return frozenset(found.union(stems(english, "en") if len(english) == 1 else ()))
 
 
 @lru_cache(maxsize=MANY)
@@ -156,6 +172,6 @@ def _is_stop(word: str) -> bool:
 @lru_cache(maxsize=MANY)
 def _stems_and_pairs(text: str) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
     """The stems of a text, and those that follow one another."""
-    forms = [_forms(spot[0]) for spot in _spots(text)]
+    forms = [_forms(spot[0], _is_dutch(text)) for spot in _spots(text)]
     pairs = {(x, y) for one, two in pairwise(forms) for x in one for y in two}
     return frozenset().union(*forms), frozenset(pairs)

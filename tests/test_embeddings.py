@@ -876,7 +876,7 @@ INDEX = LexicalIndex(CORPUS, ["en"] * len(CORPUS))
         ("our project", "each project", []),
         ("5G and AI at TRL 4", "AI over 5G, TRL 4 to 6, in 4", ["TRL 4", "AI", "5G"]),
         ("batteries", "battery, Batteries", ["battery"]),
-        ("Bodem en sensor", "Sensors in soil", ["Sensors"]),
+        ("Bodem en sensor", "Sensors in soil", ["Sensors", "soil"]),
         ("human-robot work", "human-robot teams", ["human-robot"]),
         ("", "soil", []),
         ("soil", "", []),

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from benchmarks.languages import recalls
 
+from embeddings import dutch, encode
+from embeddings.dutch import GLOSSARY, glossary_id
 from embeddings.encode import Encoder
 from embeddings.lexical import LexicalIndex, terms
 
@@ -35,9 +37,7 @@ def test_a_dutch_text_is_encoded_as_its_english_words(encoder: Encoder) -> None:
     assert dutch @ english > 0.9 > plain @ english
 
 
-@pytest.mark.parametrize(
-    "text", ["", "de het een", "\x00\x07", "水素貯蔵", "<b>&nbsp;</b>", "\ud800"[:0] + "é" * 300]
-)
+@pytest.mark.parametrize("text", ["", "de het een", "\x00\x07", "水素貯蔵", "<b>&nbsp;</b>", "é" * 300])
 def test_whatever_is_called_dutch_can_be_encoded(encoder: Encoder, text: str) -> None:
     vector = encoder.encode([text], kind="query", languages=["nl"])[0]
     assert np.isfinite(vector).all()
@@ -50,11 +50,10 @@ def test_a_text_of_unknown_language_is_taken_as_it_is(encoder: Encoder) -> None:
 
 
 def test_a_model_that_knows_dutch_is_given_dutch(encoder: Encoder, tmp_path: Path) -> None:
-    same_weights = Encoder(
-        str(encoder.folder), cache_dir=tmp_path
-    )  # by another name: not one of the English ones
+    same_weights = Encoder(str(encoder.folder), cache_dir=tmp_path)  # by another name: not an English one
     text = "Opslagtanks voor waterstof in de scheepvaart"
     assert not same_weights.glosses
+    assert glossary_id() not in same_weights.model_id
     given = same_weights.encode([text], kind="query", languages=["nl"])
     assert (given == same_weights.encode([text], kind="query")).all()
 
@@ -77,3 +76,54 @@ def test_a_repeated_word_counts_each_time() -> None:
 def test_a_dutch_compound_is_found_by_its_parts() -> None:
     assert terms("waterstofopslagtank", "nl") == ["hydrogen", "storag", "tank"]
     assert terms("waterstofopslagtank", "en") == ["waterstofopslagtank"]
+
+
+def test_another_glossary_makes_another_identity_and_keeps_english_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Encoder(cache_dir=tmp_path / "vectors")
+    before.encode(["hydrogen storage", "waterstof"], kind="query", languages=["en", "nl"])
+    other = tmp_path / "dutch.tsv"
+    other.write_text(GLOSSARY.read_text("utf-8") + "zzwoord\tzz\n", "utf-8")
+    monkeypatch.setattr(dutch, "GLOSSARY", other)
+    glossary_id.cache_clear()
+    try:
+        after = Encoder(cache_dir=tmp_path / "vectors")
+    finally:
+        glossary_id.cache_clear()
+    assert before.model_id != after.model_id
+    monkeypatch.setattr(encode, "english_gist", lambda text: f"another gist of {text}")
+    after.encode(["hydrogen storage", "waterstof"], kind="query", languages=["en", "nl"])
+    assert (before.encoded, after.encoded) == (2, 1)
+
+
+def test_pieces_of_a_dutch_text_fit_as_their_english_words(encoder: Encoder) -> None:
+    text = "Aanvragers tonen aan hoe de waterstofopslagtank in de scheepvaart veilig wordt gebruikt. " * 60
+    pieces = encoder.split(text, prefix="Opslag van waterstof. ")
+    assert len(pieces) > 1
+    lengths = encoder._counts([dutch.english_gist(f"Opslag van waterstof. {piece}") for piece in pieces])
+    assert max(lengths) <= encoder.max_tokens - 2
+
+
+SHARED = LexicalIndex(
+    ["hydrogen storage", "opslag van waterstof", "milking robots", "een lage helling", *["project"] * 9],
+    ["en", "nl", "en", "nl", *["en"] * 9],
+)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "terms"),
+    [
+        ("Wij slaan waterstof op", "Hydrogen for ships", ["Hydrogen"]),
+        ("We store hydrogen", "Opslag van waterstof", ["waterstof"]),
+        ("Het lassen van staal", "Steel welding", ["Steel", "welding"]),
+        ("We are on the slope", "Demolition of houses", []),  # slopen is to demolish
+        ("The peer review of a report", "Pears from the orchard", []),  # a peer is a pear
+        ("slope", "demolition", []),  # too short to tell a language
+        ("Bouw van de waterstoftanks", "Tanks for the port", []),  # a compound is more than its part
+    ],
+)
+def test_a_dutch_word_and_its_english_one_are_shared_but_no_false_friend(
+    a: str, b: str, terms: list[str]
+) -> None:
+    assert SHARED.shared_terms(a, b) == terms
