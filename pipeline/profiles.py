@@ -23,7 +23,8 @@ MOST_BYTES = 20 * 1024 * 1024
 MOST_ROWS = 5_000
 PASSAGE_WORDS = 40
 TAIL_WORDS = 12  # a shorter last piece says too little to be compared alone
-LISTS = ("nuts", "offers", "seeks", "themes", "sources")
+LISTS = ("nuts", "offers", "seeks", "themes", "sources", "partner_countries")
+WHOLE = ("employees", "trl", "partners", "pic")  # Excel gives whole numbers as 12.0
 # Column names that a Dutch hub uses in its own sheets.
 DUTCH_COLUMNS = {
     "naam": "name",
@@ -39,6 +40,9 @@ DUTCH_COLUMNS = {
     "thema's": "themes",
     "themas": "themes",
     "bronnen": "sources",
+    "projectkosten": "project_costs_eur",
+    "landen van partners": "partner_countries",
+    "aangewezen hub": "designated_hub",
 }
 
 
@@ -170,8 +174,9 @@ def _table(rows: Iterable[Iterable[Any]]) -> list[Any]:
         for name in LISTS:
             if name in entry:
                 entry[name] = [item.strip() for item in entry[name].split("|") if item.strip()]
-        if "employees" in entry:
-            entry["employees"] = entry["employees"].removesuffix(".0")
+        for name in WHOLE:
+            if name in entry:
+                entry[name] = entry[name].removesuffix(".0")
         entries.append(entry)
     return entries
 

@@ -171,3 +171,14 @@ def test_the_sample_profiles_are_what_they_say() -> None:
 def test_every_theme_has_terms_in_both_languages() -> None:
     assert len(themes()) >= 80
     assert all(terms["en"] and terms["nl"] for terms in themes().values())
+
+
+def test_a_sheet_tells_whole_numbers_and_lists_of_what_eligibility_asks() -> None:
+    rows = (
+        "id;naam;soort;taal;status;omschrijving;"
+        "trl;projectkosten;partners;landen van partners;aangewezen hub;pic\n"
+        "one;One;sme;nl;example;Wij maken robots;6.0;400000.0;2.0;DE | BE;false;123456789.0\n"
+    )
+    (found,) = read_profiles(rows.encode(), "x.csv")
+    assert (found.trl, found.project_costs_eur, found.partners) == (6, 400_000, 2)
+    assert (found.partner_countries, found.designated_hub, found.pic) == (("DE", "BE"), False, "123456789")
