@@ -16,7 +16,7 @@ help:
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "fundmatch needs Python 3.11 or newer; say which: make PYTHON=python3.11 ..." >&2; exit 2; }
-	@echo "Setting up .venv: a minute or more and some 630 MB of downloads, once."
+	@echo "Setting up .venv: a minute or more and some 700 MB of downloads, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
