@@ -249,9 +249,13 @@ def print_explanation(profile: Profile, call: Call, match: Match) -> None:
         heading = f" ({safe(pair.call_heading)})" if pair.call_heading else ""
         console.print(f"  call: “{safe(pair.call_text)}”{heading}", highlight=False)
     console.print(f"\nEligibility: [bold]{match.eligibility.verdict}[/bold]")
-    for rule in match.eligibility.rules:
-        clause = f"“{safe(rule.clause)}”" if rule.clause else "the call does not say"
-        console.print(f"  {rule.rule}: {rule.verdict} — {clause}", highlight=False)
+    rules = sorted(match.eligibility.rules, key=lambda rule: rule.verdict != "fail")
+    for rule in rules:
+        if rule.clause:
+            console.print(f"  {rule.rule}: {rule.verdict} — “{safe(rule.clause)}”", highlight=False)
+    silent = ", ".join(rule.rule for rule in rules if not rule.clause)
+    if silent:
+        console.print(f"  not stated, so unknown: {silent}", highlight=False)
     _print_documents(console, call)
 
 

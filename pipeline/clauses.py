@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from pipeline.nuts import countries
-from pipeline.prose import sentences
+from pipeline.prose import clauses, sentences
 from pipeline.schema import Consortium
 
 _THROUGH = r"(?:-|–|tot en met|t/m|oant en mei|to|and|or|en|of|und|oder|bis|/)"
@@ -148,8 +148,8 @@ def readiness(texts: Iterable[str]) -> tuple[int | None, int | None, str | None]
     and "4 and above" state no highest level, "up to 6" no lowest; whether the Dutch "tot 7" counts the 7
     is not said. Ranges of several sentences in another language than English do not add up.
     """
-    said = [s for text in texts for s in sentences(text) if "TRL" in s or "eadiness" in s or "reifegrad" in s]
-    said = [s for s in said if _TRL.search(s)]
+    about = [text for text in texts if "TRL" in text or "eadiness" in text or "reifegrad" in text]
+    said = [s for s in clauses(about) if _TRL.search(s)]
     asked = [s for s in said if _TRL_IS_ASKED.search(s) and _ENGLISH.search(s)]
     asked = [s for s in asked if _TRL_SENTENCE.search(s)] or asked
     if asked:

@@ -226,18 +226,15 @@ def day_in_words(day: date, words: dict[str, Any]) -> str:
 
 
 def _questions(match: Match, words: dict[str, Any]) -> tuple[tuple[str, str | None], ...]:
-    """What the call says about applying, in its own words, then in one sentence what it leaves open."""
-    rules = [rule for rule in match.eligibility.rules if rule.verdict != "pass"]
-    said = [(words["questions"][r.rule]["said"], _line(r.clause)) for r in rules if r.clause]
-    open_things = [words["questions"][r.rule]["silent"] for r in rules if not r.clause]
-    silence = words["silence"].format(things=_listed(open_things, words))
-    return (*said, *([(silence, None)] if open_things else []))
-
-
-def _listed(things: Sequence[str], words: dict[str, Any]) -> str:
-    """Things as "a, b and c"."""
-    *first, last = things or [""]
-    return f"{', '.join(first)}{words['and']}{last}" if first else last
+    """What the call says about applying, in its own words, what shuts out first; then in one line what it
+    does not state. A bare amount says nothing that the money does not say."""
+    rules = sorted(match.eligibility.rules, key=lambda rule: rule.verdict != "fail")
+    rules = [rule for rule in rules if rule.verdict != "pass"]
+    clauses = [(words["questions"][r.rule]["said"], _line(r.clause)) for r in rules if r.clause]
+    said = [(label, clause) for label, clause in clauses if any(c.isalpha() for c in clause)]
+    silent = [words["questions"][r.rule]["silent"] for r in rules if not r.clause]
+    silence = words["silence"].format(things=", ".join(silent))
+    return (*said, *([(silence, None)] if silent else []))
 
 
 def _line(text: str) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
-from pipeline import hubs, kinds
-from pipeline.deadlines import disputed_deadlines, entry_deadlines, next_deadline, on
-from pipeline.nuts import countries, same, stated_regions
+from pipeline import hubs, whom
+from pipeline.deadlines import entry_deadlines, next_deadline, on
+from pipeline.nuts import same, stated_regions
 from pipeline.prose import clauses
 from pipeline.schema import Call, Eligibility, Profile, Rule, Verdict
 from pipeline.thresholds import budget, decided, differ, readiness
@@ -22,49 +22,91 @@ _COMPANIES = ("sme", "large_company")
 _ISO = {"GR": "EL", "GB": "UK"}  # ISO 3166 → NUTS
 _EU = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
 _NOUN = (
-    r"(?:ondernemers|ondernemingen|bedrijven|mkb['’]?ers|mkb-\w+|organisaties|aanvragers|undernimmers|bedriuwen"
+    r"(?:ondernemers|ondernemingen|bedrijven|mkb['’]?ers|mkb-\w+|organisaties|aanvragers|undernimmers"
+    r"|bedriuwen"
     r"|companies|smes|applicants|businesses|unternehmen)"
 )
 # Where an applicant has its seat, and not where the work is done or who is served.
 _SEAT = re.compile(
-    r"\b(?:gevestigd|vestiging|fêstige|fêstiging|established|based|located|registered|ansässig|niedergelassen|sitz)\b"
+    r"\b(?:gevestigd|vestiging|fêstige|fêstiging|established|based|located|registered|ansässig"
+    r"|niedergelassen|sitz)\b"
     rf"|\b{_NOUN}\s+(?:in|uit|yn|út|from|within|binnen|aus)\b",
     re.IGNORECASE,
 )
 _NO_SEAT = re.compile(
-    r"\b(?:plaats\s?(?:te\s+)?vind\w*|vindt\s+plaats|vinden\s+plaats|take\s+place|plakfine|stattfinden|carried\s+out"
-    r"|uitgevoerd|gerealiseerd|implemented|durchgeführt|umgesetzt|útfierd|lead\w*|penvoerder|co[-ö]?ordinat\w+"
+    r"\b(?:plaats\s?(?:te\s+)?vind\w*|vindt\s+plaats|vinden\s+plaats|take\s+place|plakfine|stattfinden"
+    r"|carried\s+out"
+    r"|uitgevoerd|gerealiseerd|implemented|durchgeführt|umgesetzt|útfierd|lead\w*|penvoerder"
+    r"|co[-ö]?ordinat\w+"
     r"|penfierder|ten\s+minste\s+één|at\s+least\s+one|partners?)\b"
-    rf"|(?<!bedoeld)(?<!bestemd)(?<!open)(?<!intended)(?<!subsidie)(?<!regeling)(?<!^)\s(?:voor|for|foar|für|met|with"
+    rf"|(?<!bedoeld)(?<!bestemd)(?<!open)(?<!intended)(?<!subsidie)(?<!regeling)(?<!^)\s(?:voor|for|foar"
+    rf"|für|met|with"
     rf"|mei|mit|bij|aan|to)\s+(?:[\w-]+\s+){{0,3}}?{_NOUN}\b",
     re.IGNORECASE,
 )
 # Words that bind who applies, and the start of another way in behind a list of areas.
 _MUST_BE = re.compile(
-    r"\b(?:moet(?:en)?|dien(?:t|en)|uitsluitend|alleen|enkel|slechts|must|shall|only|exclusively|ha(?:ve|s)\s+to"
+    r"\b(?:moet(?:en)?|dien(?:t|en)|uitsluitend|alleen|enkel|slechts|must|shall|only|exclusively|ha(?:ve"
+    r"|s)\s+to"
     r"|required|muss|müssen|nur|ausschließlich|moatt?e?|allinnich|allinne|u|je|uw|jouw|jo|your?"
     r"|(?:de\s+)?aanvrager\s+(?:is|heeft)|the\s+applicant\s+(?:is|has))\b",
     re.IGNORECASE,
 )
-_OR_ELSE = re.compile(
-    r"(?i:\b(?:or|of|oder)\s+)(?!(?:in|de|het|the|der|den|een|provin\w+|regio|region)\b)(?-i:[a-z])"
+# A kind of place within the areas that are named, or without.
+_WITHIN = re.compile(
+    r"\b(?:\w*gebied\w*|areas?|zones?|uitzonder\w+|except\w*|behalve|grenz\w+|nabij|near|buiten|outside"
+    r"|ausgenommen|dorp\w*|stad\w*|steden|wijk\w*|kern(?:en)?|inwoners|villages?|towns?|city|cities"
+    r"|inhabitants"
+    r"|districts?|rural|urban|plattelands?\w*|doarp\w*|stêd\w*|dörfer|dorf|städte|einwohner\w*)\b",
+    re.IGNORECASE,
 )
-# Who the partners must be, or how many at most: a count alone does not tell.
-_COMPOSED = re.compile(
-    r"\b(?:smes?|mkb\w*|mkb-\w+|compan\w+|ondernem\w+|bedrij\w+|unternehmen|bedriuw\w*|undernim\w+|universit\w+"
-    r"|hogescho\w+|hochschul\w+|research|kennis\w+|onderzoek\w*|forschung\w*|public|overhe\w+|gemeente\w*"
-    r"|municipal\w*|hubs?|edihs?|end[- ]?users?|eindgebruikers?|industr\w+|startups?|start-ups?|sectors?"
-    r"|disciplin\w+|regions?|regio\w*|provinc\w+|of\s+which|of\s+whom|waarvan|wêrfan|davon|including|waaronder|maximum|maximaal"
-    r"|at\s+most|ten\s+hoogste|hoogstens|höchstens|up\s+to|no\s+more\s+than|between|tussen|except\w*|tenzij|unless)\b",
+# All that a clause may say beside names of places to shut out those elsewhere: more may open a way in.
+_SEAT_ALONE = re.compile(
+    r"^[\W\d]*(?:(?:uw|je|jouw|u|jo|bent|onderneming(?:en)?|bedrij(?:f|ven)|organisaties?|vestiging|heeft"
+    r"|hebt|hebben"
+    r"|de|het|een|aanvragers?|ondernemers?|mkb|mkb-\w+|is|zijn|staat|moet(?:en)?|dien(?:t|en)|te|alleen"
+    r"|uitsluitend"
+    r"|enkel|gevestigd|in|uit|binnen|provincies?|regio|en|of|kunnen|kan|aanvragen|subsidie|ingeschreven"
+    r"|the|your|applicants?|compan(?:y|ies)|organi[sz]ations?|smes?|legal|entit(?:y|ies)|must|shall|has"
+    r"|have|to|be"
+    r"|are|established|based|located|registered|within|from|province|region|and|or|only|can|may|apply"
+    r"|eligible"
+    r"|bedriuw(?:en)?|undernim\w+|moatt?e?|fêstige|yn|út|allinnich|wêze|oanfreegje|kinne|fan"
+    r"|unternehmen|antragsteller|muss|müssen|ihren?|sitz|haben|ansässig|aus|nur|sein|und|oder|der"
+    r"|die)\b[\W\d]*"
+    r"|(?<=[\s(])(?-i:[A-ZÀ-Þ])[\w'’-]+[\W\d]*)++$",
+    re.IGNORECASE,
+)
+# All that a clause may say for counts of partners and countries to be enough: another word may ask for more.
+_PLAIN = re.compile(
+    r"(?:[\s\d.,;:()–-]|\b(?:an?|one|two|three|four|five|six|the|at|least|minimum|independent|legal"
+    r"|entit(?:y|ies)|partners?"
+    r"|part(?:y|ies)|applicants?|beneficiar(?:y|ies)|organi[sz]ations?|not\s+affiliated\s+entities"
+    r"|affiliated\s+entities\s+do\s+not\s+count|for\s+(?:both|all)\s+scopes(?:\s+[A-C]\s+and\s+[B-D])?"
+    r"|needs?|participants?|proposals?|projects?"
+    r"|consorti(?:um|a)|must|shall|should|may|can|be|is|are|submit(?:ted)?|apply|by|or|alone|single"
+    r"|individual|consists?"
+    r"|consisting|composed|compris(?:es?|ing)|includ(?:es?|ing)|involv(?:es?|ing)|of|from|in|with|each"
+    r"|every|them|established|located|based|different"
+    r"|countr(?:y|ies)|member|states?|eligible|associated|eu|european|union"
+    r"|een|één|twee|drie|vier|vijf|zes|de|het|ten|tenminste|minste|minimaal|minstens|onafhankelijke?"
+    r"|partijen|deelnemers"
+    r"|aanvragers?|organisaties|samenwerkingsverband(?:en)?|consortium|project|bestaa?t?n?d?e?|moet(?:en)?"
+    r"|dien(?:t|en)|te"
+    r"|uit|van|met|elk|ieder|gevestigd|verschillende|andere?|land(?:en)?|lidsta(?:at|ten)|eu-land(?:en)?"
+    r"|kan|kunnen"
+    r"|alleen|aanvragen|indienen|worden|ingediend|door|individuele?"
+    r"|ien|twa|trije|fjouwer|op|syn|minst|dielnimmers|gearwurkingsferb\w*|út|lannen|ferskillende|moatt?e?"
+    r"|ein(?:e|em|en|er)?|zwei|drei|vier|fünf|mindestens|unabhängige[nr]?|partnern?|einrichtungen"
+    r"|organisationen|konsorti\w+"
+    r"|verbund\w*|aus|verschiedenen|ländern|mitgliedstaaten|muss|müssen|besteh(?:t|en)|jeweils)\b)++",
     re.IGNORECASE,
 )
 _OF_COUNTRIES = re.compile(
-    r"\b(?:eu|member\s+states?|lidsta\w+|mitgliedst\w+|lidsteat\w*|eligible|participating|associated|deelnemende"
+    r"\b(?:eu|member\s+states?|lidsta\w+|mitgliedst\w+|lidsteat\w*|eligible|participating|associated"
+    r"|deelnemende"
     r"|europe\w*|union)\b",
     re.IGNORECASE,
-)
-_OF_AREA = re.compile(
-    r"\b(?:programme|program|programma\w*|area|gebied|participating|deelnemende)\b", re.IGNORECASE
 )
 
 
@@ -91,20 +133,30 @@ def overall(verdicts: Iterable[Verdict]) -> Verdict:
 
 def _time(call: Call, as_of: date) -> Rule:
     """In time while a deadline that a newcomer can meet lies ahead, or while there is no fixed end; late once
-    the last deadline is past; unknown while the call's documents differ."""
+    the last deadline is past; unknown while the call's documents differ, or say that it takes nobody now."""
     ahead = next_deadline(call, as_of)
-    if ahead:
-        return Rule(rule="time", verdict="pass", clause=ahead.printed, url=call.url)
-    disputed = disputed_deadlines(call)
-    if disputed and not call.deadlines:
-        clause = " / ".join(claim.printed for claim in disputed.claims)
-        return Rule(rule="time", verdict="unknown", clause=clause[:600], url=call.url)
-    if call.rolling and not call.deadlines:
-        return Rule(rule="time", verdict="pass", clause=call.printed.get("rolling"), url=call.url)
+    disputed = differ(call, "deadlines")
     last = (entry_deadlines(call) or call.deadlines)[-1:]
-    if last and on(last[0]) < as_of:
-        return Rule(rule="time", verdict="fail", clause=last[0].printed, url=call.url)
-    return Rule(rule="time", verdict="unknown", clause=None)
+    shut = _shut(call)
+    if last and not ahead and on(last[0]) < as_of:
+        return decided(call, "time", "fail", last[0].printed, "deadlines")
+    if shut:
+        told = [d.printed[shut] for d in call.documents if shut in d.printed] or [call.printed.get(shut, "")]
+        return decided(call, "time", "unknown", " / ".join(dict.fromkeys(told)), shut)
+    if ahead:
+        return decided(call, "time", "pass", ahead.printed, "deadlines")
+    if disputed and not call.deadlines:
+        return decided(call, "time", "unknown", disputed, "deadlines")
+    if call.rolling and not call.deadlines:
+        return decided(call, "time", "pass", call.printed.get("rolling"), "rolling")
+    return decided(call, "time", "unknown", None)
+
+
+def _shut(call: Call) -> str | None:
+    """The field by which a call takes no applications whatever its dates say: it is closed, or spent."""
+    if call.claimed_status == "closed" and call.status != "forthcoming":
+        return "claimed_status"
+    return "remaining_budget_eur" if call.remaining_budget_eur == 0 else None
 
 
 def _applicant(profile: Profile, call: Call) -> Rule:
@@ -118,30 +170,8 @@ def _applicant(profile: Profile, call: Call) -> Rule:
     if disputed:
         return decided(call, "applicant", "unknown", disputed, "applicants")
     listed = tuple(part for part in re.split(r"; | … ", printed) if part.strip())
-    verdict, found = _of_kind(profile.kind, kinds.said(texts, listed, frozenset(call.regions)))
+    verdict, found = whom.verdict(profile.kind, whom.said(texts, listed, frozenset(call.regions)))
     return decided(call, "applicant", verdict, found or printed, "applicants")
-
-
-def _of_kind(kind: str, said: tuple[kinds.Said, ...]) -> tuple[Verdict, str | None]:
-    """The verdict for a kind, with its sentence.
-
-    It passes where it is named as a whole and no sentence takes that back; it fails where it is shut out, or
-    missing where the call lists all, and no sentence names it.
-    """
-    denied = next((s for s in said if kind in s.denied), None)
-    doubted = next((s for s in said if kind in s.doubted), None)
-    names = next((s for s in said if kind in s.whole), None)
-    closes = next((s for s in said if s.closes and kind not in s.some), None)
-    narrows = next((s for s in said if s.closes and kind not in s.whole), None)
-    partly = next((s for s in said if kind in s.some), None)
-    if denied and not (names or doubted):
-        return "fail", denied.clause
-    if closes and kind not in kinds.OF_ANY_FORM and not (partly or doubted):
-        return "fail", closes.clause
-    if names and not (denied or doubted or narrows):
-        return "pass", names.clause
-    first = denied or narrows or (doubted if names else partly)  # a doubt alone is seldom about applying
-    return "unknown", first.clause if first else None
 
 
 def _of_hubs(profile: Profile, clause: str) -> Verdict:
@@ -175,9 +205,20 @@ def _region(profile: Profile, call: Call) -> Rule:
     texts = (("", printed), *((section.heading, section.text) for section in call.sections))
     clause = _seat_clause(texts, frozenset(call.regions)) if call.regions and not disputed else None
     verdict = _lies_in(profile, call.regions) if clause else "unknown"
-    if verdict == "fail" and clause and (_OR_ELSE.search(clause) or not _MUST_BE.search(clause)):
-        verdict = "unknown"  # it names who is meant, and shuts out nobody
+    if clause and _fits_loosely(verdict, clause):
+        verdict = "unknown"
     return decided(call, "region", verdict, disputed or clause or printed, "regions")
+
+
+def _fits_loosely(verdict: Verdict, clause: str) -> bool:
+    """Whether a clause about the seat leaves more open than the verdict does.
+
+    It passes those in a part of the areas alone; or it only names who is meant, or may have another way in,
+    and so shuts out nobody.
+    """
+    if verdict == "pass":
+        return _WITHIN.search(clause) is not None
+    return not (_MUST_BE.search(clause) and _SEAT_ALONE.search(clause))
 
 
 @lru_cache(maxsize=1 << 13)
@@ -211,7 +252,7 @@ def _consortium(profile: Profile, call: Call) -> Rule:
     clause = disputed or call.printed.get("consortium")
     least = call.consortium.min_partners
     verdict: Verdict = "unknown"
-    if clause and least and not disputed and not _COMPOSED.search(clause):
+    if clause and least and not disputed and _PLAIN.fullmatch(clause):
         together = least == 1 or (profile.partners is not None and profile.partners + 1 >= least)
         verdict = "pass" if together and _from_enough(profile, call, clause) else "unknown"
     return decided(call, "consortium", verdict, clause, "consortium")
@@ -219,16 +260,9 @@ def _consortium(profile: Profile, call: Call) -> Rule:
 
 def _from_enough(profile: Profile, call: Call, clause: str) -> bool:
     """Whether profile and partners come from enough countries, of those that surely count."""
-    named = {
-        code
-        for name, code in countries().items()
-        if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", clause.lower())
-    }
     least = call.consortium.min_countries
     if least is None or least <= 1:
         asks = re.search(r"\b(?:countr\w+|land(?:en)?|länder\w*|lannen)\b", clause, re.IGNORECASE)
-        return least == 1 or not (named or asks or _OF_COUNTRIES.search(clause))
+        return least == 1 or not (asks or _OF_COUNTRIES.search(clause))
     own = {_ISO.get(code, code) for code in (profile.country, *profile.partner_countries)}
-    if named or _OF_AREA.search(clause):
-        return False  # only some countries count
     return len(own & _EU if _OF_COUNTRIES.search(clause) else own) >= least

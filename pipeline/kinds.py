@@ -1,4 +1,4 @@
-"""Which kinds of organisation a call's sentences let apply, and which they leave out.
+"""Which kinds of organisation a sentence lets apply, and which it leaves out.
 
 A sentence counts only where all of it is understood: a word that may narrow whom it names, or open a second
 door, leaves it without a say. Read in Dutch, English, German and West Frisian.
@@ -7,13 +7,11 @@ door, leaves it without a say. Read in Dutch, English, German and West Frisian.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pipeline.nuts import regions
-from pipeline.prose import clauses
-from pipeline.terms import SME, WHO
+from pipeline.terms import SME
 
 Kinds = frozenset[str]
 # What these are in law is not known, so no sentence that does not name them lets them in or leaves them out.
@@ -65,10 +63,11 @@ _NAMES: dict[str, tuple[str, str]] = {
     ),
 }
 _KINDS = [tuple(frozenset(kinds.split()) for kinds in pair) for pair in _NAMES.values()]
+EVERYONE: Kinds = frozenset(kind for whole, some in _KINDS for kind in whole | some)
 _NAME = re.compile("|".join(rf"(?P<n{i}>\b(?:{p})(?![\w-]))" for i, p in enumerate(_NAMES)), re.IGNORECASE)
 _A_NAME = rf"(?:\b(?:{'|'.join(f'(?:{pattern})' for pattern in _NAMES)})(?![\w-]))"
 
-_ONLY = (
+ONLY = (
     r"(?:uitsluitend|alleen|enkel|slechts|exclusief|only|exclusively|solely|nur|ausschließlich"
     r"|allinnich|allinne)"
 )
@@ -79,12 +78,12 @@ _ASIDE = r"(?:\s*\((?:(?:ook|incl\w*\.?|including)\s+[\w'’ -]{1,30}|smes?|mkb|
 _LIST = rf"(?P<who>{_DET}{_A_NAME}{_ASIDE}(?:{_JOIN}{_DET}{_A_NAME}{_ASIDE}){{0,12}})"
 # Whoever is named more closely is still of the kind named: "innovative SMEs established in the Union".
 _PLAIN_WORD = (
-    rf"(?!(?:{_AND}|{_ONLY}|not?|non|niet|geen|nicht|kein\w*|net|gjin|kunnen|kan|mogen|may|can|kinne|können"
+    rf"(?!(?:{_AND}|{ONLY}|not?|non|niet|geen|nicht|kein\w*|net|gjin|kunnen|kan|mogen|may|can|kinne|können"
     r"|is|are|of|van|voor|for|by|door|with|met)\b)[\w'’-]+"
 )
 # A word that could close the call says nothing of it where it stands in what names them more closely.
 _CLOSER = (
-    rf"(?:\s+(?!(?:{_AND}|{_ONLY}|must|shall|ha(?:ve|s)|moet(?:en)?|dien(?:t|en)|limited|restricted|reserved"
+    rf"(?:\s+(?!(?:{_AND}|{ONLY}|must|shall|ha(?:ve|s)|moet(?:en)?|dien(?:t|en)|limited|restricted|reserved"
     r"|beperkt|voorbehouden)\b)[^\s,;:.()]+){0,14}?"
 )
 _SOME = rf"{_DET}(?:{_PLAIN_WORD}\s+){{0,2}}?{_A_NAME}{_ASIDE}{_CLOSER}"
@@ -135,14 +134,14 @@ def _forms(only: str, who: str, closes: bool) -> Iterator[str]:
     )
     yield rf"(?:eligible\s+)?(?:applicants?|aanvragers?)\s+(?:is|are|zijn)\s+{only}{who}{_END}"
     yield rf"antragsberechtigt\s+sind\s+{only}{who}{_END}"
-    yield rf"{only}(?:voor|for|foar|für)\s+{who}{_END}"
+    yield rf"{only}(?:open\s+)?{only}(?:voor|for|foar|für|to)\s+{who}{_END}"
     if closes:
         yield (
-            rf"{_SCHEME}\s+is\s+(?:strictly\s+|{_ONLY}\s+)?(?:limited|restricted|reserved|beperkt|voorbehouden)"
+            rf"{_SCHEME}\s+is\s+(?:strictly\s+|{ONLY}\s+)?(?:limited|restricted|reserved|beperkt|voorbehouden)"
             rf"\s+(?:to|for|tot|aan)\s+{who}{_END}"
         )
-        yield rf"{_SCHEME}\s+(?:is|staat)\s+open\s+(?:to|for|voor)\s+{who}\s+{_ONLY}{_END}"
-        yield rf"{who}\s+{_ONLY}\W*$"
+        yield rf"{_SCHEME}\s+(?:is|staat)\s+open\s+(?:to|for|voor)\s+{who}\s+{ONLY}{_END}"
+        yield rf"{who}\s+{ONLY}\W*$"
         yield (
             r"(?:(?:de|een|the|all|alle)\s+)?(?:applicants?|aanvragers?)\s+(?:must|shall|have\s+to|has\s+to"
             rf"|moet(?:en)?|dien(?:t|en))\s+(?:be\s+)?{who}(?:\s+(?:te\s+)?zijn)?{_END}"
@@ -153,9 +152,9 @@ def _compiled(only: str, who: str, closes: bool) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(_START + form, re.IGNORECASE) for form in _forms(only, who, closes))
 
 
-_GRANTS = _compiled(rf"(?:{_ONLY}\s+)?", _LIST, closes=True)
+_GRANTS = _compiled(rf"(?:{ONLY}\s+)?", _LIST, closes=True)
 # "Only" stands in one of the places where a form leaves room for it.
-_CLOSES = _compiled(rf"(?:{_ONLY}\s+)?", _NARROWED, closes=True)
+_CLOSES = _compiled(rf"(?:{ONLY}\s+)?", _NARROWED, closes=True)
 _DENIES = tuple(
     re.compile(rf"{_START}{_LIST}\s+{denial}{_END}", re.IGNORECASE)
     for denial in (
@@ -170,7 +169,7 @@ _DENIES = tuple(
 )
 _BARE = re.compile(rf"{_START}{_LIST}\W*$", re.IGNORECASE)
 _IS_ONLY = re.compile(
-    rf"\b{_ONLY}\b|\b(?:limited|restricted|reserved|beperkt|voorbehouden|must|shall"
+    rf"\b{ONLY}\b|\b(?:limited|restricted|reserved|beperkt|voorbehouden|must|shall"
     r"|ha(?:ve|s)\s+to|moet(?:en)?|dien(?:t|en))\b",
     re.IGNORECASE,
 )
@@ -181,27 +180,23 @@ _DOOR = re.compile(
     r"|falls|sofern|consorti\w+|samenwerk\w+|higher|hoger|subcontract\w*|not|niet|nicht)\b|\d\s?%",
     re.IGNORECASE,
 )
-_PART = re.compile(
-    r"\b(?:lot|strand|track|work\s+strand|part\s+\w|onderdeel|spoor|module|lijn|perceel|pijler|pillar|category"
-    r"|categorie|stage|phase|fase|voucher)\b",
-    re.IGNORECASE,
-)
 # Words that turn a naming sentence into a condition, an exception or another role.
 _DOUBTFUL = re.compile(
-    rf"\b{_ONLY}\b|\b(?:not|cannot|niet|geen|nicht|kein\w*|net|gjin|exclud\w+|uitgesloten|uitgezonderd|except\w*"
+    rf"\b{ONLY}\b|\b(?:not|cannot|niet|geen|nicht|kein\w*|net|gjin|exclud\w+|uitgesloten|uitgezonderd|except\w*"
     r"|unless|tenzij|behalve|mits|provided|partners?|limited|restricted|reserved|beperkt|voorbehouden"
     r"|ineligible|maximum\s+of\s+one)\b",
     re.IGNORECASE,
 )
-_LEAD = re.compile(
+LEAD = re.compile(
     r"\b(?:penvoerder|hoofdaanvrager|lead(?:\s+)?(?:applicant|partner)|main\s+applicant|co[-öo]?[öo]?rdinat\w+"
-    r"|leads?\s+the\s+consortium)\b",
+    r"|leads?\s+the\s+consortium|consortium\s+leader|leader\s+of\s+the\s+consortium)\b",
     re.IGNORECASE,
 )
-_CONDITION = re.compile(
-    r"\b(?:moet(?:en)?|dien(?:t|en)|must|shall|ha(?:ve|s)\s+to|mits|als|indien|wanneer|if|provided|minimaal"
-    r"|ten\s+minste|at\s+least|maximaal|minder\s+dan|meer\s+dan|less\s+than|more\s+than|voorwaarde\w*"
-    r"|u\s+bent|uw\s+\w+\s+(?:is|heeft))\b",
+# They take part, or are paid, without being named as applicants.
+_MAY_JOIN = re.compile(
+    r"\b(?:meedoen|doe[tn]?\s+mee|deelnemen|neemt\s+deel|nemen\s+deel|medeaanvrager|join|participat\w+|take\s+part"
+    r"|samenwerk\w+|beteilig\w*|meidwaan|dwaan\s+mei|percentage|tarief|rates?|funded|subcontract\w*|vergoed\w*"
+    r"|krijg\w*|ontvang\w*|receiv\w+)\b|\d\s?%",
     re.IGNORECASE,
 )
 _PLACE = re.compile(
@@ -213,7 +208,7 @@ _PLACE = re.compile(
 _APPLYING = re.compile(
     r"appl|eligib|propos|particip|aanvra|subsid|subsyd|aanmerking|regeling|openst|open\b|limited|restrict|reserved"
     r"|beperkt|voorbehouden|antrag|oanfre|excluded|uitgesloten|meedoen|deelne"
-    rf"|\b{_ONLY}\b|^\W*(?:voor|for|foar|für)\b",
+    rf"|\b{ONLY}\b|^\W*(?:voor|for|foar|für)\b",
     re.IGNORECASE,
 )
 _LONGEST = 400  # characters of a sentence that all can be understood of
@@ -222,7 +217,7 @@ _LONGEST = 400  # characters of a sentence that all can be understood of
 @dataclass(frozen=True)
 class Said:
     """A sentence and what it does: names kinds whole, or some of a kind; closes the call to all it does not
-    name; shuts out those it names; or leaves in doubt whether they may apply."""
+    name; shuts out those it names; leaves in doubt whether they may apply; or tells that they take part."""
 
     clause: str
     whole: Kinds = frozenset()
@@ -230,6 +225,7 @@ class Said:
     closes: bool = False
     denied: Kinds = frozenset()
     doubted: Kinds = frozenset()
+    joining: Kinds = frozenset()
 
 
 def named(text: str) -> tuple[Kinds, Kinds]:
@@ -267,30 +263,6 @@ def read(sentence: str, listed: bool = False, areas: Kinds = frozenset()) -> Sai
             return Said(sentence, whole, some, closes=closes)
         if closes and not _DOOR.search(plain) and any(pattern.search(plain) for pattern in _CLOSES):
             return Said(sentence, frozenset(), some, closes=True, doubted=some)
-    if _DOUBTFUL.search(sentence) or _LEAD.search(sentence):
+    if _DOUBTFUL.search(sentence) or LEAD.search(sentence):
         return Said(sentence, doubted=some)
-    return None
-
-
-@lru_cache(maxsize=1 << 12)
-def said(texts: tuple[tuple[str, str], ...], listed: tuple[str, ...], areas: Kinds) -> tuple[Said, ...]:
-    """What a call's texts, each with its heading, and its list of applicants say of who may apply."""
-    return tuple(_said(texts, listed, areas))
-
-
-def _said(texts: Iterable[tuple[str, str]], listed: Iterable[str], areas: Kinds) -> Iterator[Said]:
-    for item in listed:
-        yield from filter(None, [read(item, listed=True, areas=areas)])
-    everyone = frozenset(kind for whole, some in _KINDS for kind in whole | some)
-    for heading, text in texts:
-        of_who = WHO.search(heading) is not None
-        for sentence in clauses([text]):
-            found = read(sentence, listed=of_who, areas=areas)
-            if found and (found.closes or found.denied) and _PART.search(f"{heading} {sentence}"):
-                found = Said(sentence, doubted=everyone)
-            if found:
-                yield found
-            if _LEAD.search(sentence) and found and not found.doubted:
-                yield Said(sentence, doubted=everyone - found.some)
-            if of_who and not found and _CONDITION.search(sentence):
-                yield Said(sentence, doubted=everyone)
+    return Said(sentence, joining=some) if _MAY_JOIN.search(sentence) else None

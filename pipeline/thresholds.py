@@ -3,26 +3,67 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from pipeline.schema import Call, Profile, Rule, Verdict
+from pipeline.schema import Call, Profile, Rule, Section, Verdict
 
 _LEVEL = re.compile(r"(?<![\d.\[])[1-9](?![\d.,]\d|\d)")
 _SPAN = r"{}\s*(?:[-–/]|to|and|or|tot|tot\s+en\s+met|t/m|en|of|bis|und)\s*(?:TRL\s*)?{}(?!\d)"
+_FROM_TO = r"\b(?:from|van|vanaf|von)\s+TRL\s*{}\b[^.;]*?\b(?:to|tot|naar|bis)\s+TRL\s*{}(?!\d)"
 _START = re.compile(
-    r"\b(?:start(?:s|ed|ing|en|et)?|begin\w*|begint|outset|aanvang|ingang\w*|ausgang\w*|currently|thans|at\s+entry|entry\s+level)\b",
+    r"\b(?:start(?:s|ed|ing|en|et)?|begin\w*|begint|outset|aanvang|ingang\w*|ausgang\w*|currently|thans"
+    r"|at\s+entry|entry\s+level)\b",
     re.IGNORECASE,
 )
 _END = re.compile(
-    r"\b(?:achiev\w+|reach\w*|target\w*|attain\w*|arrive\w*|end(?:s|ing)?|result\w*|by\s+the\s+end"
+    r"\b(?:achiev\w+|reach\w*|target\w*|attain\w*|arrive\w*|end(?:s|ing)?|conclu\w+|finish\w*|result\w*"
+    r"|by\s+the\s+end"
     r"|einde?|eindig\w*|afloop|afronding|bereik\w*|ende|erreich\w*)\b",
     re.IGNORECASE,
 )
 # Wishes, exceptions, and levels of a part: these decide nothing.
 _SOFT = re.compile(
-    r"\b(?:cent(?:re|er)\s+of\s+gravity|zwaartepunt|around|about|rond|mainly|mostly|ideally|preferabl\w+|preferred|indicativ\w+|typically|usually|recommended|voorkeur|bij\s+voorkeur"
+    r"\b(?:cent(?:re|er)\s+of\s+gravity|zwaartepunt|around|about|rond|mainly|mostly|ideally|preferabl\w+"
+    r"|preferred|indicativ\w+|typically|usually|recommended|voorkeur|bij\s+voorkeur"
     r"|indicatief|doorgaans|meestal|unless|except\w*|tenzij|if|als|indien|wenn|falls|sofern|may\s+also|area"
-    r"|strand|lot|track|spoor|perceel|lijn|respectively|components?)\b",
+    r"|strand|lot|track|spoor|perceel|lijn|respectively|components?|fstp|third\s+part(?:y|ies)|beyond"
+    r"|use\s+cases?|at\s+least\s+one|ten\s+minste\s+één"
+    r"|feasibility|haalbaarheid\w*|studies|voorrang|priorit\w+|krijg\w*|receiv\w+)\b|\d\s?%",
     re.IGNORECASE,
+)
+# How the portal states the levels of all work under a topic.
+_OF_THE_TOPIC = re.compile(
+    r"(?:^|[^\w\s,]\s*|projects)Activities\s+are\s+expected\s+to\s+(?:achieve|start)\b"
+)
+# All that another clause may say for its levels to be those of any project.
+_OF_ALL = re.compile(
+    r"(?:[\s\d.,;:()–—/…-]|\b(?:(?:trl|trls|technology|readiness|levels?|technologies|the|an?|all"
+    r"|projects?|proposals?"
+    r"|activities|work|results?|solutions?|innovations?|techniques?|development|expected|are|is|be|must"
+    r"|shall|should"
+    r"|ha(?:s|ve)|need|needs|to|at|from|where|they|when|with|and|or|in|of|by|between|within|minimum|least"
+    r"|up|above|higher|start"
+    r"|starts|starting|started|begin|begins|outset|entry|level|any|may|achieved?|reach|reached|arrive"
+    r"|attain|end|ends"
+    r"|close|closes|conclude|finish|stand|move|go|goes|span|action|reifegrad|technologiereifegrad"
+    r"|het|de|een|project(?:en)?|innovaties?|technologie|techniek|valt|vallen|binnen|bevindt|zich|bij"
+    r"|aanvang|start|begin"
+    r"|van|op|ten|minste|tenminste|minimaal|minstens|tot|met|en|of|vanaf|hoger|is|zijn|moet(?:en)?|bewezen"
+    r"|eindigt|eindigen"
+    r"|einde|eind|afloop|tussen|ligt|liggen|hebben|heeft|t/m"
+    r"|das|die|vorhaben|projekte?|beginnt|beginnen|bei|bis|und|oder|mindestens|ende|liegt|liegen|zwischen"
+    r"|muss|müssen"
+    r"|fan|oant|mei|op\s+syn|minst|tusken)\b|trl(?=\d)))++",
+    re.IGNORECASE,
+)
+# A call in parts: levels that a sentence states without naming one may be those of the part it stands in.
+_IN_PARTS = re.compile(
+    r"(?:^|[.;:)\n]|null)[\s–•-]{0,8}(?:(?:for|voor|für)\s+)?(?:sub-?)?(?:area|strand|lot|track|spoor"
+    r"|perceel|lijn|onderdeel|pijler"
+    r"|module|option|category|work\s?stream|topic\s+area|teil|los)\s+(?:no\.?\s+)?(?:[A-H]|[1-9]|one|two"
+    r"|een|één|twee)"
+    r"(?:\s*\([^)]{1,80}\))?\s*(?:[:–—-]|\.(?!\d))",
+    re.IGNORECASE | re.MULTILINE,
 )
 # Sentences that pages print with no space between, or with the name of an empty field.
 _GLUED = re.compile(r"(?<=[a-zà-ÿ)\]][.!?;])(?:null)?(?=[A-ZÀ-Þ][a-zà-ÿ])|\s…\s")
@@ -31,24 +72,41 @@ _BARE_NUMBER = re.compile(r"[\d\s.,€]+")
 _PERCENT = re.compile(r"(?<![\d.,])(\d{1,3}(?:[.,]\d+)?)\s?(?:%|per\s?cent|procent|prozent)", re.IGNORECASE)
 # A rate that may turn out lower, and one that may turn out higher.
 _UP_TO = re.compile(
-    r"\b(?:up\s+to|at\s+most|maximum|maxim(?:aal|ale)|ten\s+hoogste|hoogstens|höchstens|bis\s+zu)\s+(?:\w+\s+){0,2}?"
+    r"\b(?:up\s+to|at\s+most|maximum|maxim(?:aal|ale)|ten\s+hoogste|hoogstens|höchstens"
+    r"|bis\s+zu)\s+(?:\w+\s+){0,2}?"
     r"\d{1,3}(?:[.,]\d+)?\s?(?:%|per\s?cent|procent|prozent)",
     re.IGNORECASE,
 )
 _RAISED = re.compile(
-    r"\b(?:plus|extra|bonus\w*|top-?up|verhoogd|verhoging|opslag|ophoging|hoger|higher|increase\w*|erhöh\w+)\b",
+    r"\b(?:plus|extra|bonus\w*|top-?up|verhoogd|verhoging|opslag|ophoging|hoger|higher|increase\w*"
+    r"|erhöh\w+)\b",
     re.IGNORECASE,
 )
-# A limit of some applicants or of each partner.
-_FOR_SOME = re.compile(
-    r"\b(?:if|als|indien|wanneer|wenn|falls|sofern)\b|\bper\s+(?:partner|deelnemer|participant)\b|\beach\s+partner\b"
-    r"|\b(?:voor|for|für|foar)\s+(?:[\w-]+\s+){0,2}?(?:ondernemingen|bedrijven|mkb\S*|smes|companies|enterprises"
-    r"|organisations|kennisinstellingen|unternehmen|kmu)\b",
+# All that a clause may say for its limit to be that of any project: another word may set a part apart.
+_PLAIN = re.compile(
+    r"(?:[\s\d.,;:()%€…–-]|\b(?:de|het|een|van|aan|per\s+(?:project|aanvraag)|totale?|subsidiabele"
+    r"|in\s+totaal|kosten|projectkosten"
+    r"|projectbegroting|begroting|project(?:en)?|subsidie|subsidiebedrag|bijdrage|bedrag|bedraagt|bedragen"
+    r"|bedrage|zijn|is|worden|wordt"
+    r"|moet(?:en)?|dien(?:t|en)|te|met|en|of|tot|tussen|minimaal|minimale?|minimum|minstens|tenminste"
+    r"|ten\s+minste|ten\s+hoogste"
+    r"|hoogstens|maximaal|maximale?|maximum|meer|minder|lager|hoger|kleiner|groter|vanaf|dan|niet"
+    r"|afgewezen|geweigerd|verleend|verstrekt"
+    r"|euro|eur|miljoen|mln|ton|komen|komt|in\s+aanmerking|subsidy|the|an?|of|and|or|to|up|at|least|most"
+    r"|more|less|than|between"
+    r"|total|eligible|costs?|grants?|projects?|proposals?|budget|amounts?|amount|request(?:ed)?|must|shall"
+    r"|should|be|are|not|rejected"
+    r"|million|min|max|per\s+(?:project|grant|proposal)|op\s+syn\s+(?:minst|meast)|subsydzje"
+    r"|projekt(?:en)?|kosten|fan|binne|moatt?e"
+    r"|die|der|des|zuwendung|förderung|beträgt|betragen|mindestens|höchstens|gesamtkosten"
+    r"|zuwendungsfähigen?|projekte?|liegen|muss|müssen"
+    r"|sein|und|oder|von|bis)\b)++",
     re.IGNORECASE,
 )
 # A ceiling on what is counted, and not on the project.
 _COUNTED = re.compile(
-    r"\b(?:vergoed\w*|gesubsidieerd|subsidieerbaar|in\s+aanmerking|berekend\w*|bere\w*kening|count(?:ed)?|considered"
+    r"\b(?:vergoed\w*|gesubsidieerd|subsidieerbaar|in\s+aanmerking|berekend\w*|bere\w*kening|count(?:ed)?"
+    r"|considered"
     r"|reimburs\w+|taken\s+into\s+account|calculat\w+|angerechnet|berücksichtigt|per\s+(?:deelnemer|partner"
     r"|aanvrager|applicant|participant))\b",
     re.IGNORECASE,
@@ -59,7 +117,9 @@ def decided(call: Call, rule: str, verdict: Verdict, clause: str | None, field: 
     """A rule with its clause and the address of the document that prints it, else of the call's own page."""
     if not clause:
         return Rule(rule=rule, verdict="unknown", clause=None)
-    own = (d.url for d in call.documents if field and clause in (d.printed.get(field) or ""))
+    first = clause.split(" / ")[0]  # of claims that differ
+    told = [(d.url, " ".join(d.printed.get(field or "", "").split())) for d in call.documents]
+    own = (url for part in (clause, first) for url, words in told if " ".join(part.split()) in words)
     return Rule(rule=rule, verdict=verdict, clause=clause[:600], url=next(own, call.url))
 
 
@@ -79,9 +139,19 @@ def readiness(profile: Profile, call: Call) -> Rule:
     told = [piece for piece in _GLUED.split(printed) if _OF_LEVELS.search(piece) and _LEVEL.search(piece)]
     clause = told[0] if len(told) == 1 else printed
     verdict: Verdict = "unknown"
-    if profile.trl and told and not disputed and not any(_SOFT.search(piece) for piece in told):
-        verdict = _ready(profile.trl, call.trl_min, call.trl_max, " … ".join(told))
+    of_topic = len(told) == 1 and _OF_THE_TOPIC.search(told[0])
+    of_all = of_topic or (
+        len(told) == 1 and _OF_ALL.fullmatch(told[0]) and not _in_parts(call.sections)
+    )  # several may be of several things
+    if profile.trl and of_all and not disputed and not _SOFT.search(told[0]):
+        verdict = _ready(profile.trl, call.trl_min, call.trl_max, told[0])
     return decided(call, "readiness", verdict, disputed or clause, field)
+
+
+@lru_cache(maxsize=1 << 13)
+def _in_parts(sections: tuple[Section, ...]) -> bool:
+    """Whether a call falls into parts that it numbers; remembered, since every profile asks."""
+    return any(_IN_PARTS.search(f"{section.heading}:\n{section.text}") for section in sections)
 
 
 def _ready(today: int, low: int | None, high: int | None, clause: str) -> Verdict:
@@ -95,12 +165,14 @@ def _ready(today: int, low: int | None, high: int | None, clause: str) -> Verdic
     if high is None:
         # whether it is where work starts or ends, one who is beyond it already fits a start alone
         return "pass" if low is not None and not ends else "unknown"
-    if starts and not ends:
-        return "pass" if low is not None else "unknown"
+    spans = (_SPAN, _FROM_TO)
+    span = low in (None, high) or any(re.search(form.format(low, high), clause) for form in spans)
+    if starts and not ends:  # two levels that are no span may be those of two things
+        return "pass" if low is not None and span else "unknown"
     if today == high:
         return "unknown"  # nothing may be left to reach
     two = len(_LEVEL.findall(clause)) == (2 if low and low != high else 1)
-    one_span = two and (starts or low in (None, high) or re.search(_SPAN.format(low, high), clause))
+    one_span = two and (starts or span)
     return "pass" if one_span or (today == low and starts) else "unknown"
 
 
@@ -124,7 +196,7 @@ def budget(profile: Profile, call: Call) -> Rule:
 def _within(profile: Profile, call: Call, name: str) -> Verdict:
     """Whether the costs, or the grant that they would give, keep to one stated limit."""
     costs, limit, clause = profile.project_costs_eur or 0.0, float(getattr(call, name)), call.printed[name]
-    if _FOR_SOME.search(clause):
+    if not _PLAIN.fullmatch(clause):
         return "unknown"
     if name == "eligible_costs_min_eur":
         return "pass" if costs >= limit else "fail"

@@ -26,6 +26,8 @@ SHARED = Path(os.environ.get("FUNDMATCH_SHARED_DATA", ROOT.parent / "shared" / "
 
 # Field → how many labelled words were read right, wrong, missed, or rightly left unknown
 TRUTH: dict[str, Counter[str]] = defaultdict(Counter)
+# Rule of who may apply → the same of its verdicts in the held-out table
+VERDICTS: dict[str, Counter[str]] = defaultdict(Counter)
 
 
 def a_call(**more: Any) -> Call:
@@ -69,14 +71,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Precision and recall per field, where the truth table was read."""
-    if not TRUTH:
-        return
-    terminalreporter.write_sep("-", "truth table: printed words → typed fields")
-    terminalreporter.write_line(
-        f"{'field':28}{'right':>6}{'wrong':>6}{'missed':>7}{'unknown':>8}  precision  recall"
-    )
-    for name, count in [*sorted(TRUTH.items()), ("all", sum(TRUTH.values(), Counter()))]:
+    """Precision and recall per field and per rule, where the truth tables were read."""
+    if TRUTH:
+        print_figures(terminalreporter, "truth table: printed words → typed fields", "field", TRUTH)
+    if VERDICTS:
+        print_figures(terminalreporter, "held-out table: who may apply", "rule", VERDICTS)
+
+
+def print_figures(
+    reporter: pytest.TerminalReporter, title: str, column: str, counts: dict[str, Counter[str]]
+) -> None:
+    reporter.write_sep("-", title)
+    reporter.write_line(f"{column:28}{'right':>6}{'wrong':>6}{'missed':>7}{'unknown':>8}  precision  recall")
+    for name, count in [*sorted(counts.items()), ("all", sum(counts.values(), Counter()))]:
         said, there = count["right"] + count["wrong"], count["right"] + count["wrong"] + count["missed"]
         figures = "".join(
             f"{count[kind]:>{width}}"
@@ -84,7 +91,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
         precision = f"{count['right'] / said:.3f}" if said else "-"
         recall = f"{count['right'] / there:.3f}" if there else "-"
-        terminalreporter.write_line(f"{name:28}{figures}{precision:>11}{recall:>8}")
+        reporter.write_line(f"{name:28}{figures}{precision:>11}{recall:>8}")
 
 
 @pytest.fixture(autouse=True)

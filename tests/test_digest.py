@@ -156,10 +156,24 @@ def test_what_the_call_says_is_quoted_and_what_it_leaves_open_is_named() -> None
     )
     text = mail(rules=rules).text
     assert "May you apply? Not known yet." in text
-    assert "Partners are asked for: “At least three partners.”" in text
-    assert "does not say who may apply; look in its conditions" in text
-    both = (Rule(rule="time", verdict="unknown", clause=None), rules[1])
-    assert "niet wanneer de call sluit en wie mag indienen;" in mail(rules=both, language="nl").text
+    assert "Partners: “At least three partners.”" in text
+    assert "Not stated: who may apply. See the call's conditions." in text
+    silent = tuple(
+        Rule(rule=name, verdict="unknown", clause=None) for name in ("region", "applicant", "budget")
+    )
+    text = mail(rules=silent, language="nl").text
+    assert text.count("     - ") == 1 and "Niet vermeld: regio, wie mag indienen, budget. Zie" in text
+
+
+def test_what_shuts_out_is_told_first_and_a_bare_amount_not_again() -> None:
+    rules = (
+        Rule(rule="region", verdict="unknown", clause="Drenthe"),
+        Rule(rule="budget", verdict="unknown", clause="7000000"),
+        Rule(rule="readiness", verdict="fail", clause="Up to TRL 5."),
+    )
+    text = mail(rules=rules).text
+    assert text.index("Up to TRL 5.") < text.index("“Drenthe”")
+    assert "7000000" not in text and "Not stated" not in text
 
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=y>{{ 7 * 7 }}{% raw %}\r\nBcc: a@example.org'

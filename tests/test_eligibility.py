@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import SHARED, a_call
+from conftest import SHARED, VERDICTS, a_call
 
 from pipeline import clauses
 from pipeline.eligibility import eligibility, overall
@@ -34,7 +34,9 @@ from pipeline.schema import (
 
 AS_OF = date(2026, 6, 15)
 HUBS_ONLY = "Only designated European Digital Innovation Hubs may apply."
-ROWS = yaml.safe_load((Path(__file__).parent / "truth" / "eligibility.yml").read_text("utf-8"))
+TABLES = Path(__file__).parent / "truth"
+ROWS = yaml.safe_load((TABLES / "eligibility.yml").read_text("utf-8"))
+HELD_OUT = yaml.safe_load((TABLES / "eligibility_held_out.yml").read_text("utf-8"))
 
 
 def call(key: str = "1", *texts: str, **more: Any) -> Call:
@@ -138,6 +140,22 @@ def test_a_profile_of_which_little_is_told_passes_only_by_time_and_kind() -> Non
         passed = {rule.rule for rule in rules if rule.verdict == "pass"}
         assert passed <= {"time", "region", "consortium"}, row
         assert "consortium" not in passed or row[3]["least"][0] == 1
+
+
+@pytest.mark.parametrize("case", HELD_OUT, ids=lambda case: case["id"])
+def test_held_out_verdicts_are_right_or_known_to_be_missed(case: dict[str, Any]) -> None:
+    """A rule that `missed` names is stated pass or fail and left unknown; no other verdict is off."""
+    found = eligibility(profile(**case["profile"]), a_call(**case["call"]), date.fromisoformat(case["as_of"]))
+    got = {rule.rule: rule.verdict for rule in found.rules}
+    missed = set(case.get("missed", ()))
+    assert missed <= case["rules"].keys()
+    for name, wanted in case["rules"].items():
+        unsaid = "unknown" if wanted == "unknown" else "missed"
+        outcome = unsaid if got[name] == "unknown" else "right" if got[name] == wanted else "wrong"
+        VERDICTS[name][outcome] += 1
+    wanted = case["rules"] | dict.fromkeys(missed, "unknown")
+    assert {name: got[name] for name in wanted} == wanted
+    assert all(case["rules"][name] != "unknown" for name in missed)
 
 
 @pytest.mark.parametrize("language", ["nl", "en"])

@@ -127,7 +127,7 @@ def test_explain_reads_as_prose_and_quotes_both_sides(demo: tuple[Path, str], fu
     assert status == 0
     for pair in best.evidence:
         assert " ".join(pair.profile_text.split()) in flat and " ".join(pair.call_text.split()) in flat
-    assert "the call does not say" in flat and "no chance of winning" in flat
+    assert "not stated, so unknown: " in flat and "no chance of winning" in flat
     assert json.loads(fundmatch(*arguments, "--json")[1])["call_id"] == best.call_id
 
 
