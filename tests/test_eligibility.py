@@ -110,9 +110,11 @@ def test_the_table_has_every_verdict_of_every_rule() -> None:
 
 def test_the_link_is_that_of_the_document_which_says_it() -> None:
     said = "De subsidiabele kosten zijn minimaal € 100.000."
+    opening = {"deadlines": "Aanvragen kan tot en met single\n2026-09-01.", "claimed_status": "Gesloten"}
     told = [
         ("page", "https://example.org/page", {}),
         ("regulation", "https://example.org/rules", {"eligible_costs_min_eur": said}),
+        ("opening", "https://example.org/opening", opening),
     ]
     documents = tuple(
         Document(
@@ -131,6 +133,10 @@ def test_the_link_is_that_of_the_document_which_says_it() -> None:
     shown = call(documents=documents, eligible_costs_min_eur=1e5, printed={"eligible_costs_min_eur": said})
     rule = rule_of("budget", profile(project_costs_eur=9e4), shown)
     assert (rule.verdict, rule.clause, rule.url) == ("fail", said, "https://example.org/rules")
+    for more, clause in (({}, "single 2026-09-01"), ({"claimed_status": "closed"}, "Gesloten")):
+        ahead = call(documents=documents, deadlines=(deadline(date(2026, 9, 1)),), **more)
+        rule = rule_of("time", profile(), ahead)
+        assert (rule.clause, rule.url) == (clause, "https://example.org/opening")
 
 
 def test_a_profile_of_which_little_is_told_passes_only_by_time_and_kind() -> None:
