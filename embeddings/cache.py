@@ -60,6 +60,8 @@ class VectorCache:
                 keys, vectors = data["keys"], data["vectors"]
             if keys.shape != (len(vectors), 32) or vectors.shape[1:] != (self.dimension,):
                 raise ValueError(f"shapes {keys.shape} and {vectors.shape}")
+            if not np.isfinite(vectors).all():
+                raise ValueError("a vector is no number")
         except FileNotFoundError:
             return  # merged into another shard by another process
         except _DAMAGE as error:

@@ -134,12 +134,13 @@ class Corpus:
         learned = np.full(len(self.calls), np.nan)
         learned[places] = ranker.scores(outlook.features(profile.pic))
         by_id = {project.project_id: project for project in self.memory.projects.get(profile.pic, ())}
-        cosines = self.memory.history.plain[own] @ outlook.heads.plain.T
-        nearest: list[Project | None] = [None] * len(self.calls)
-        for column, place in enumerate(places):
-            best = int(np.argmax(np.round(cosines[:, column], 5)))
-            if cosines[best, column] >= CLOSE:
-                nearest[place] = by_id.get(self.memory.history.project_ids[own[best]])
+        cosines = np.round(self.memory.history.plain[own] @ outlook.heads.plain.T, 6)
+        nearest: list[tuple[Project, float] | None] = [None] * len(self.calls)
+        for place, column in zip(places, cosines.T, strict=True):
+            best = int(np.argmax(column))
+            project = by_id.get(self.memory.history.project_ids[own[best]])
+            if project and column[best] >= CLOSE:
+                nearest[place] = (project, float(column[best]))
         return Track(learned, nearest)
 
     @cached_property

@@ -69,13 +69,13 @@ def _production(bench: Bench, encoder: Encoder, progress: Progress) -> Scores:
     The benchmark that the weights were fitted on is ranked by models that have not seen the organisation.
     """
     from embeddings.adapter import adapter_for
-    from flows.train import cross_validated, examples, outlook_of, seen_on
+    from flows.train import cross_validated, examples, outlook_of
     from pipeline import ranking
 
     outlook = outlook_of(bench, encoder, adapter_for(encoder), progress)
     ranker = ranking.load()
     found: dict[str, Mapping[str, float]] = {}
-    if ranker.trained_on == seen_on(bench):
+    if ranker.trained_on == bench.day.isoformat():
         found |= cross_validated(examples(bench, outlook), bench)
     names = [query for query in bench.queries if not len(outlook.history.projects_of(query.query_id))]
     if names:

@@ -20,7 +20,6 @@ from flows.home import Home, write_whole
 from flows.past import heads, past, project_vectors, topic_vectors
 from pipeline import ranking
 from pipeline.history import Floats, Outlook
-from pipeline.ranking import Ranker
 from pipeline.schema import Project, Topic
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def train(bench: Bench, home: Home, reporter: Reporter) -> None:
     told = examples(bench, outlook_of(bench, encoder, adapter, progress))
     if len(told.queries) < LEAST:
         raise TrainError(f"only {len(told.queries)} queries have a history and an answer; {LEAST} are needed")
-    fitted = fit_ranking(told, bench)
+    fitted = ranking.fit(told.tables, told.answers, told.names, bench.day.isoformat())
     try:
         adapters.save(adapter, adapters.FILE)
         write_whole(Path(str(ranking.FILE)), fitted.dumped())
@@ -115,11 +114,6 @@ def examples(bench: Bench, outlook: Outlook) -> Examples:
     return found
 
 
-def fit_ranking(told: Examples, bench: Bench) -> Ranker:
-    """A ranking of all examples."""
-    return ranking.fit(told.tables, told.answers, told.names, seen_on(bench))
-
-
 def cross_validated(told: Examples, bench: Bench) -> Scores:
     """Query → topic → score, each organisation by a model that has not seen it."""
     fold = np.array([int(hashlib.sha256(query.encode()).hexdigest(), 16) % FOLDS for query in told.queries])
@@ -138,8 +132,3 @@ def cross_validated(told: Examples, bench: Bench) -> Scores:
                 for topic, score in zip(bench.topics, scores, strict=True)
             }
     return found
-
-
-def seen_on(bench: Bench) -> str:
-    """The day of a benchmark, by which a fitted model knows what it has seen."""
-    return bench.day.isoformat()

@@ -283,13 +283,12 @@ class WeeklyRun:
                 languages=[spoken[passage.call_id] for passage in passages],
                 progress=self._telling("embed"),
             )
-            for profile in self.profiles:
-                own = passages_of(profile)
-                self.encoder.encode(
-                    [passage.searched for passage in own],
-                    kind="query",
-                    languages=[passage.language for passage in own],
-                )
+            own = [passage for profile in self.profiles for passage in passages_of(profile)]
+            self.encoder.encode(
+                [passage.searched for passage in own],
+                kind="query",
+                languages=[passage.language for passage in own],
+            )
             self.memory = self._memory()
             build_index(self.home.index, passage_keys(passages), vectors, self.encoder.model_id)
             count(self.encoder.encoded)

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from pipeline.eligibility import eligibility
 from pipeline.feedback import Marked, Marks, movers, placed, reason, shifted, signs
 from pipeline.profiles import OwnPassage
-from pipeline.reasons import SharedTerms, pairs_of, reasons_for, telling
+from pipeline.reasons import SharedTerms, evidence_of, pairs_of, reasons_for, telling
 from pipeline.schema import Call, Match, Profile, Project
+from pipeline.scores import top_mean
 
 DENSE_WEIGHT = 0.9  # of the score; the rest is lexical (docs/matching.md)
 BEST_PASSAGES = 3  # a call is judged by the profile passages that it meets best
-HISTORY_SHARE = (
-    0.5  # of the score of an EU topic, for a profile with earlier projects; own words have the rest
-)
+HISTORY_SHARE = 0.5  # of an EU topic's score, where a profile has earlier projects; own words have the rest
 KEPT = 50  # matches kept a profile
 TITLE_WORDS = 40  # of a title are embedded before a passage; a longer one leaves it too little room
 PROFILE_WORDS = 25  # a profile with fewer says too little to be matched with confidence
@@ -59,11 +58,12 @@ class Track:
     """What a profile's earlier projects say of the open calls.
 
     `learned` (calls,): the fitted ranking's scores, of which only the order means something; NaN where it
-    says nothing, as of a call that is no EU topic. `nearest` (calls,): the own project that is most like it.
+    says nothing, as of a call that is no EU topic. `nearest` (calls,): the own project that is most like it
+    and the cosine, where it is close.
     """
 
     learned: NDArray[np.float64]
-    nearest: Sequence[Project | None]
+    nearest: Sequence[tuple[Project, float] | None]
 
 
 def call_passages(call: Call, split: Callable[[str, str], list[str]]) -> list[Passage]:
@@ -127,8 +127,8 @@ def rank(
         mine = [int(j) for j in np.flatnonzero(owner == i)]
         theirs = [(passages[j].heading, passages[j].text) for j in mine]
         pairs = pairs_of(own, theirs, similarity.dense[:, mine], shared)
-        project = track.nearest[i] if track else None
-        reasons = list(reasons_for(profile, calls[i], pairs, shared, project))
+        near = track.nearest[i] if track else None
+        reasons = list(reasons_for(profile, calls[i], pairs, shared, near[0] if near else None))
         mark = moved_by[i]
         if marked and mark is not None and calls[i].call_id not in told:
             given = list(told.values())[mark]
@@ -141,9 +141,9 @@ def rank(
                 score=float(scores[i]),
                 percentile=round(100.0 * int(lower[i]) / rivals, 1),
                 confidence=_confidence(profile, calls[i], len(mine)),
-                basis="text and history" if project else "text",
+                basis="text and history" if track and np.isfinite(track.learned[i]) else "text",
                 eligibility=eligibility(profile, calls[i], as_of),
-                evidence=tuple(pair for pair, _ in pairs),
+                evidence=evidence_of(calls[i], [pair for pair, _ in pairs], near),
                 reasons=tuple(reasons),
             )
         )
@@ -179,13 +179,12 @@ def mixed_scores(
 ) -> NDArray[np.float64]:
     """(count,) scores: mean of a profile's best passages' cosines, mixed with BM25 as a share of its best.
 
-    `owner` (call passages,) names the call of each passage. Rounded to six digits, each within 0 and 1.
+    `owner` (call passages,) is the number of each passage's call, ascending; no call is without a passage.
+    Rounded to six digits, each within 0 and 1.
     """
-    best = np.full((similarity.dense.shape[0], count), -1.0)
-    for row, cosines in zip(best, similarity.dense, strict=True):
-        np.maximum.at(row, owner, cosines)
-    top = np.sort(best, axis=0)[::-1][:best_passages]
-    dense = top.mean(axis=0)
+    starts = np.searchsorted(owner, np.arange(count))
+    best = np.maximum.reduceat(similarity.dense.astype(np.float64), starts, axis=1)
+    dense = top_mean(best, [0], best_passages)[0]
     most = float(similarity.lexical.max(initial=0.0)) if similarity.most is None else similarity.most
     return mixed(dense, similarity.lexical, most, dense_weight)
 

@@ -61,9 +61,8 @@ def telling(shared_terms: SharedTerms) -> SharedTerms:
 
 
 def is_close(match: Match) -> bool:
-    """Whether a match's nearest passages, or an earlier project and the call, mean much the same; else the
-    call is only loosely related."""
-    return match.basis == "text and history" or any(pair.weight >= CLOSE for pair in match.evidence)
+    """Whether what a match rests on means much the same; else the call is only loosely related."""
+    return any(pair.weight >= CLOSE for pair in match.evidence)
 
 
 def pairs_of(
@@ -161,11 +160,25 @@ def reasons_for(
     return tuple(filter(None, (first, near, "" if call.sections else say["title"])))
 
 
+def evidence_of(
+    call: Call, pairs: Sequence[Evidence], near: tuple[Project, float] | None
+) -> tuple[Evidence, ...]:
+    """The pairs of sentences, and an earlier project beside the call's title where it is near: first, unless
+    the sentences are close too."""
+    if near is None:
+        return tuple(pairs)
+    told = Evidence(profile_text=_title(near[0], SENTENCE_CHARACTERS), call_text=call.title, weight=near[1])
+    return (*pairs, told) if pairs and pairs[0].weight >= CLOSE else (told, *pairs)
+
+
+def _title(project: Project, characters: int) -> str:
+    return cut(" ".join((project.title or project.project_id).split()), characters)
+
+
 def _earlier_project(project: Project, language: str) -> str:
     """That a call is near to a project the profile was in, in its language."""
     year = f" ({project.signed_on.year})" if project.signed_on else ""
-    title = cut(" ".join((project.title or project.project_id).split()), QUOTED_CHARACTERS)
-    return _PHRASES[language]["project"].format(title=title, year=year)
+    return _PHRASES[language]["project"].format(title=_title(project, QUOTED_CHARACTERS), year=year)
 
 
 def _within_a_sentence(term: str) -> str:

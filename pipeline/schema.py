@@ -295,12 +295,12 @@ class Eligibility(Record):
 
 
 class Evidence(Record):
-    """A sentence of the profile beside the sentence of the call it meets."""
+    """A sentence of the profile, or its earlier project's title, beside what it meets in the call."""
 
     profile_text: str
     call_text: str
     call_heading: str = ""
-    weight: float  # cosine of the two passages the sentences stand in
+    weight: float  # cosine of the two passages the sentences stand in, or of the project and the call
 
 
 class Feedback(Record):
@@ -322,7 +322,7 @@ class Match(Record):
     score: float  # 0 to 1
     percentile: float  # 0 to 100: share of the profile's open calls that score lower
     confidence: Literal["low", "medium", "high"]  # how much text the score rests on
-    basis: Literal["text", "text and history"] = "text"  # whether earlier projects were known and counted
+    basis: Literal["text", "text and history"] = "text"  # whether earlier projects counted in the score
     eligibility: Eligibility
     evidence: tuple[Evidence, ...]
     reasons: tuple[str, ...]

@@ -579,6 +579,20 @@ def test_a_damaged_shard_is_set_aside_and_its_texts_are_encoded_again(
     assert third.encoded == 0
 
 
+def test_a_shard_with_a_vector_that_is_no_number_is_set_aside(encoder: Encoder, tmp_path: Path) -> None:
+    first = beside(encoder, tmp_path)
+    vectors = first.encode(TEXTS, kind="passage")
+    (shard,) = tmp_path.rglob("*.npz")
+    with np.load(shard) as data:
+        keys, spoilt = data["keys"], data["vectors"].copy()
+    spoilt[0, 0] = np.nan
+    np.savez(shard, keys=keys, vectors=spoilt)
+    second = beside(encoder, tmp_path)
+    np.testing.assert_allclose(second.encode(TEXTS, kind="passage"), vectors, atol=1e-6)
+    assert second.encoded == len(TEXTS)
+    assert list(tmp_path.rglob("*.corrupt"))
+
+
 def test_vectors_of_another_dimension_are_refused(tmp_path: Path) -> None:
     cache = filled(tmp_path, 2)
     for shape in [(1, 5), (2, 4), (4,)]:

@@ -8,7 +8,7 @@ CREATE TABLE core.matches (
     score DOUBLE NOT NULL,
     percentile DOUBLE NOT NULL,
     confidence VARCHAR NOT NULL,
-    basis VARCHAR NOT NULL,         -- text, or text and history: whether earlier projects were known and counted
+    basis VARCHAR NOT NULL,         -- text, or text and history: whether earlier projects counted in the score
     eligibility STRUCT(
         verdict VARCHAR, rules STRUCT(rule VARCHAR, verdict VARCHAR, clause VARCHAR, url VARCHAR)[]
     ) NOT NULL,
