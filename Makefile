@@ -9,7 +9,7 @@ help:
 	@echo "make demo   set up, then one week on the embedded sample archive, into $(HOME_DEMO)"
 	@echo "make test   set up, then every test, offline"
 	@echo "make check  ruff, mypy --strict, import-linter"
-	@echo "make bench  start-up times, what encoding, matching and a crawl cost, and what a week costs on the real records where they are kept"
+	@echo "make bench  start-up times, what encoding, matching and a crawl cost, how languages meet, and what a week costs on the real records where they are kept"
 	@echo "make new-source NAME=... HOST=... LEVEL=...   a spider, sample pages and a failing expectation to begin from"
 	@echo "make clean  remove .venv and data/"
 
@@ -40,6 +40,7 @@ bench: .venv/.installed
 	@$(BIN)/python tests/benchmarks/startup.py $(HOME_DEMO)
 	@$(BIN)/python tests/benchmarks/encode.py 2> /dev/null
 	@$(BIN)/python tests/benchmarks/match.py
+	@$(BIN)/python tests/benchmarks/languages.py
 	@$(BIN)/python tests/benchmarks/crawl.py
 	@$(BIN)/python tests/benchmarks/week.py
 

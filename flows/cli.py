@@ -19,7 +19,7 @@ import typer
 
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
-    from pipeline.schema import Call, Feedback, Match, Profile, Run
+    from pipeline.schema import Profile, Run
     from warehouse.read import Warehouse
 
 FEEDBACK_TAKEN = {
@@ -261,14 +261,22 @@ def match_command(
     """The calls that fit a profile, or a text, best first. Some are hidden: see --all."""
     if (profile_id is None) == (text is None):
         raise UsageError('give a PROFILE_ID, or --text "..."')
+    if text is not None and not text.strip():
+        raise UsageError("--text is empty; describe what you want to develop in a sentence or more")
+    if language not in ("en", "nl"):
+        raise UsageError(f"--language {language!r}: use en or nl")
+    from flows.home import Home
+    from flows.matches import match_text, matches_of
     from pipeline.feedback import hidden
 
+    home = Home(_State.home)
     with _warehouse() as warehouse:
+        as_of = _last_run(warehouse).as_of
         if text is not None:
-            matches = _match_text(warehouse, text, language, model)
+            matches = match_text(home, warehouse, text, language, model, as_of)
         else:
-            _last_run(warehouse)
-            matches = _matches(warehouse, [_pick(warehouse.profile_records(), str(profile_id))])
+            profile = _pick(warehouse.profile_records(), str(profile_id))
+            matches = matches_of(home, warehouse, [profile])
         wanted = [m for m in matches if with_failed or not hidden(m)][:top]
         calls = {m.call_id: warehouse.call(m.call_id) for m in wanted}
     if as_json:
@@ -281,12 +289,16 @@ def match_command(
 @app.command()
 def explain(profile_id: str, call_id: str, model: Model = None, as_json: AsJson = False) -> None:
     """Why one call fits one profile: sentences of both, and every rule with its clause."""
+    from flows.home import Home
+    from flows.matches import match_call, matches_of
+
+    home = Home(_State.home)
     with _warehouse() as warehouse:
-        _last_run(warehouse)
+        as_of = _last_run(warehouse).as_of
         profile = _pick(warehouse.profile_records(), profile_id)
         call = warehouse.call(call_id)
-        match = next((m for m in _matches(warehouse, [profile]) if m.call_id == call.call_id), None)
-        match = match or _match_now(warehouse, profile, call, model)
+        kept = {match.call_id: match for match in matches_of(home, warehouse, [profile])}
+        match = kept.get(call.call_id) or match_call(home, warehouse, profile, call, model, as_of)
     if match is None:
         raise UsageError(f"{call.call_id} is not matched to {profile_id}: it is {call.status}")
     if as_json:
@@ -311,6 +323,7 @@ def feedback_command(
     """Say whether a call fits a profile, for this and all later weeks; or list what was said."""
     from flows.feedback import say
     from flows.home import Home
+    from flows.matches import marks_of
     from flows.terminal import print_feedback
 
     asked = {"relevant": relevant, "not-for-us": not_for_us, "cleared": clear}
@@ -322,7 +335,7 @@ def feedback_command(
     home = Home(_State.home)
     profile = _pick(home.profiles(), profile_id)
     with _warehouse() as warehouse:
-        told = _marks(warehouse).get(profile.id, {})
+        told = marks_of(home, warehouse).get(profile.id, {})
         if call_id is not None:
             stored = say(home, warehouse, profile.id, told, call_id, verdicts[0], why)
             if as_json:
@@ -342,15 +355,17 @@ def digest_preview(
     """Write the digest of every profile again, from the published warehouse."""
     from flows.digest import week_of, write_previews
     from flows.home import Home
+    from flows.matches import matches_of
 
+    home = Home(_State.home)
     with _warehouse() as warehouse:
         last = _last_run(warehouse)
         if week not in (None, week_of(last.as_of)):
             raise UsageError(f"--week {week}: the last run was for {week_of(last.as_of)}")
         profiles = warehouse.profile_records()
-        matches = _matches(warehouse, profiles)
+        matches = matches_of(home, warehouse, profiles)
         calls, health = warehouse.call_records(), warehouse.health()
-    folder = write_previews(Home(_State.home), profiles, matches, calls, health, last.as_of)
+    folder = write_previews(home, profiles, matches, calls, health, last.as_of)
     print(f"{len(profiles)} digests (HTML and text) in {folder}")
 
 
@@ -419,62 +434,6 @@ def export(
     with _warehouse() as warehouse:
         rows = write(warehouse, what, file_format, out)  # type: ignore[arg-type]
     print(f"{rows} rows in {out}")
-
-
-def _marks(warehouse: Warehouse) -> dict[str, dict[str, Feedback]]:
-    """What each profile says of calls; lines of the home's feedback that cannot be read are told."""
-    from flows.feedback import read
-    from flows.home import Home
-    from flows.terminal import print_issues
-    from pipeline.feedback import marks
-
-    found, issues = read(Home(_State.home))
-    print_issues(issues)
-    return marks(found, warehouse.call_records()) if found else {}
-
-
-def _matches(warehouse: Warehouse, profiles: list[Profile]) -> list[Match]:
-    """Matches of the latest run, with the feedback of this moment on them."""
-    from pipeline.feedback import placed
-
-    told = _marks(warehouse)
-    return [m for p in profiles for m in placed(warehouse.match_records(p.id), told.get(p.id, {}))]
-
-
-def _match_text(warehouse: Warehouse, text: str, language: str, model: str | None) -> list[Match]:
-    from flows.corpus import corpus, encoder_for
-    from flows.home import Home
-    from pipeline.schema import Profile
-
-    if not text.strip():
-        raise UsageError("--text is empty; describe what you want to develop in a sentence or more")
-    if language not in ("en", "nl"):
-        raise UsageError(f"--language {language!r}: use en or nl")
-    home = Home(_State.home)
-    profile = Profile(
-        id="text",
-        name="text",
-        kind="sme",
-        language=language,
-        label="example",
-        description=text,
-    )
-    as_of = _last_run(warehouse).as_of
-    found = corpus(warehouse.call_records(open_only=True), encoder_for(home, model), home, as_of)
-    return found.rank(profile, as_of)
-
-
-def _match_now(warehouse: Warehouse, profile: Profile, call: Call, model: str | None) -> Match | None:
-    """A match that was not kept, since fifty fit better, made again; None where the call is not open."""
-    from flows.corpus import corpus, encoder_for, memory_of
-    from flows.feedback import read
-    from flows.home import Home
-
-    home, as_of = Home(_State.home), _last_run(warehouse).as_of
-    encoder, calls = encoder_for(home, model), warehouse.call_records(open_only=True)
-    memory = memory_of(warehouse, [profile], read(home)[0], calls, encoder, as_of)
-    found = corpus(calls, encoder, home, as_of, memory).rank(profile, as_of, also={call.call_id})
-    return next((match for match in found if match.call_id == call.call_id), None)
 
 
 def _warehouse() -> Warehouse:

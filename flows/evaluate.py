@@ -24,7 +24,7 @@ from flows.rankers import BASELINE, PRODUCTION, Rankers, Scores, stage
 from pipeline.schema import Stage
 
 if TYPE_CHECKING:
-    from flows.weekly import Reporter
+    from flows.reporter import Reporter
 
 Rankings = Mapping[str, Sequence[str]]  # query → documents, best first
 

@@ -18,7 +18,7 @@ from warehouse.history import MOST_FAULTY, Imported, holds_parquet, import_histo
 from warehouse.publish import publish
 
 if TYPE_CHECKING:
-    from flows.weekly import Reporter
+    from flows.reporter import Reporter
 
 STEP = 1000  # rows between two signs of life
 EXAMPLES = 3

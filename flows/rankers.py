@@ -15,7 +15,7 @@ from flows.home import Home
 if TYPE_CHECKING:
     from embeddings.encode import Encoder
     from embeddings.lexical import LexicalIndex
-    from flows.weekly import Reporter
+    from flows.reporter import Reporter
 
 Progress = Callable[[int, int], None]
 Scores = Mapping[str, Mapping[str, float]]  # query → document → score; the higher, the better

@@ -24,7 +24,7 @@ from pipeline.schema import Project, Topic
 
 if TYPE_CHECKING:
     from flows.rankers import Scores
-    from flows.weekly import Reporter
+    from flows.reporter import Reporter
 
 FOLDS = 5
 LEAST = 30  # examples from which something can be learned

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from crawlers.archive import archived
 from crawlers.crawl import Crawl, CrawlError, crawl
@@ -30,6 +30,7 @@ from flows.corpus import Memory, corpus, encoder_for, memory_of, passage_keys, p
 from flows.digest import write_previews
 from flows.feedback import read as read_feedback
 from flows.home import Home
+from flows.reporter import Reporter, Silent
 from pipeline.expect import faults, stale
 from pipeline.identity import join, known_ids
 from pipeline.normalise import normalise
@@ -42,32 +43,6 @@ State = Literal["ok", "partial", "kept", "broken"]
 
 class WeekError(Exception):
     """The week cannot be made from what was read; the message says what to do, in one line."""
-
-
-class Reporter(Protocol):
-    """Who is told how far the run is."""
-
-    def start(self, stage: str) -> None:
-        """A stage begins."""
-
-    def advance(self, stage: str, done: int, total: int | None) -> None:
-        """So many of so many items are done."""
-
-    def finish(self, stage: Stage) -> None:
-        """A stage is over."""
-
-
-class Silent:
-    """A reporter that tells nobody."""
-
-    def start(self, stage: str) -> None:
-        """Nothing."""
-
-    def advance(self, stage: str, done: int, total: int | None) -> None:
-        """Nothing."""
-
-    def finish(self, stage: Stage) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True)

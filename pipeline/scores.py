@@ -60,8 +60,3 @@ def contenders(scores: NDArray[np.floating[Any]], kept: int) -> NDArray[np.int64
         return np.arange(len(scores))
     least = np.partition(scores, len(scores) - kept)[len(scores) - kept]
     return np.flatnonzero(scores >= least - MARGIN)
-
-
-def leading(scores: NDArray[np.floating[Any]], kept: int) -> NDArray[np.int64]:
-    """The places of the `kept` greatest scores, greatest first, those that are equal by place."""
-    return np.argsort(-scores, kind="stable")[:kept]

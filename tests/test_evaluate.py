@@ -24,7 +24,7 @@ from flows.cli import main
 from flows.evaluate import METRICS, compared, groups_of, intervals, per_query, ranked, trec_run
 from flows.home import Home
 from flows.rankers import rankers
-from flows.weekly import Silent
+from flows.reporter import Silent
 
 HISTORY: dict[str, list[dict[str, Any]]] = {
     "topics": [{"topic": "OLD-1", "title": "Batteries", "keywords": None, "call_year": 2021}],

@@ -24,7 +24,7 @@ from crawlers.cordis_files import CordisError
 from flows.cli import main
 from flows.history import add_history
 from flows.home import Home, HomeError
-from flows.weekly import Silent
+from flows.reporter import Silent
 from pipeline.schema import Feedback, Participant, Participation, Project, Topic
 from warehouse.build import WarehouseError
 from warehouse.history import TABLES as HELD

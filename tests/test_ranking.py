@@ -35,8 +35,8 @@ from flows.corpus import Memory, corpus, passage_keys, passages_of_calls
 from flows.home import Home
 from flows.past import YEARS, heads, past
 from flows.rankers import PRODUCTION, rankers
+from flows.reporter import Silent
 from flows.train import cross_validated, examples, fit_adapter, outlook_of, train
-from flows.weekly import Silent
 from pipeline import ranking
 from pipeline.history import Outlook, has_lineage, lineage
 from pipeline.match import with_history
@@ -689,7 +689,7 @@ from embeddings import adapter
 from flows.bench import read_bench
 from flows.home import Home
 from flows.train import train
-from flows.weekly import Silent
+from flows.reporter import Silent
 from pipeline import ranking
 adapter.FILE, ranking.FILE = Path({into!r}) / "adapter.npz", Path({into!r}) / "ranking.json"
 for _ in range({times}):
