@@ -8,8 +8,6 @@ import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import PurePath
 from typing import Any
 
@@ -18,6 +16,7 @@ from pydantic import ValidationError
 
 from pipeline.prose import sentences
 from pipeline.schema import Profile
+from pipeline.themes import themes
 
 MOST_BYTES = 20 * 1024 * 1024
 MOST_ROWS = 5_000
@@ -179,15 +178,6 @@ def _table(rows: Iterable[Iterable[Any]]) -> list[Any]:
                 entry[name] = entry[name].removesuffix(".0")
         entries.append(entry)
     return entries
-
-
-@cache
-def themes() -> dict[str, dict[str, list[str]]]:
-    """Slug → language → terms, the label first, from `themes.yml`."""
-    found: dict[str, dict[str, list[str]]] = yaml.safe_load(
-        files("pipeline").joinpath("themes.yml").read_text("utf-8")
-    )
-    return found
 
 
 @dataclass(frozen=True)

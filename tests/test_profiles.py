@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from pipeline.profiles import ProfileError, passages_of, read_profiles, themes
+from pipeline.profiles import ProfileError, passages_of, read_profiles
 from pipeline.schema import Profile
+from pipeline.themes import themes
 
 ENTRY: dict[str, Any] = {
     "id": "one",
