@@ -20,7 +20,7 @@ import typer
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
     from pipeline.schema import Profile, Run
-    from warehouse.read import Warehouse
+    from warehouse.records import Records
 
 FEEDBACK_TAKEN = {
     "relevant": "is marked relevant; calls like it rise",
@@ -369,6 +369,21 @@ def digest_preview(
     print(f"{len(profiles)} digests (HTML and text) in {folder}")
 
 
+@app.command("upgrade")
+def upgrade_command() -> None:
+    """Bring a warehouse of an older version up to this one, with all its history; a run does so, too."""
+    from flows.home import Home
+    from warehouse.errors import NoWarehouse
+    from warehouse.publish import bring_up
+
+    home = Home(_State.home)
+    if not home.warehouse.exists():
+        raise NoWarehouse(f"{home.warehouse}: there is no warehouse yet; make one with: fundmatch run")
+    with home.locked():
+        changed = bring_up(home.warehouse)
+    print(f"{home.warehouse}: {'brought up' if changed else 'is of this version already'}")
+
+
 @evaluate_app.command("matching")
 def evaluate_matching_command(
     bench: Annotated[Path, typer.Argument(help="Folder with corpus, queries, qrels and history.")],
@@ -436,13 +451,13 @@ def export(
     print(f"{rows} rows in {out}")
 
 
-def _warehouse() -> Warehouse:
-    from warehouse.read import open_warehouse
+def _warehouse() -> Records:
+    from warehouse.records import open_records
 
-    return open_warehouse(_State.home / "warehouse.duckdb")
+    return open_records(_State.home / "warehouse.duckdb")
 
 
-def _last_run(warehouse: Warehouse) -> Run:
+def _last_run(warehouse: Records) -> Run:
     last = warehouse.latest_run()
     if last is None:
         raise UsageError("the warehouse holds no run yet; make one with: fundmatch run")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from embeddings.lexical import LexicalIndex
     from pipeline.history import Outlook
     from pipeline.ranking import Ranker
-    from warehouse.read import Warehouse
+    from warehouse.records import Records
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class Corpus:
 
 
 def memory_of(
-    warehouse: Warehouse | None,
+    warehouse: Records | None,
     profiles: Sequence[Profile],
     feedback: Sequence[Feedback],
     calls: Sequence[Call],

@@ -20,7 +20,7 @@ from pipeline.feedback import Marks
 from pipeline.schema import Feedback, Issue
 
 if TYPE_CHECKING:
-    from warehouse.read import Warehouse
+    from warehouse.records import Records
 
 LONGEST_WHY = 500  # characters
 PATIENCE = 10.0  # seconds to wait for another process, which needs a few milliseconds
@@ -32,7 +32,7 @@ class FeedbackError(Exception):
 
 def say(
     home: Home,
-    warehouse: Warehouse,
+    warehouse: Records,
     profile_id: str,
     told: Marks,
     call_id: str,

@@ -12,24 +12,24 @@ from pipeline.feedback import marks, placed
 from pipeline.schema import Call, Feedback, Match, Profile
 
 if TYPE_CHECKING:
-    from warehouse.read import Warehouse
+    from warehouse.records import Records
 
 
-def marks_of(home: Home, warehouse: Warehouse) -> dict[str, dict[str, Feedback]]:
+def marks_of(home: Home, warehouse: Records) -> dict[str, dict[str, Feedback]]:
     """What each profile says of calls; lines of the home's feedback that cannot be read are told."""
     found, issues = read(home)
     print_issues(issues)
     return marks(found, warehouse.call_records()) if found else {}
 
 
-def matches_of(home: Home, warehouse: Warehouse, profiles: list[Profile]) -> list[Match]:
+def matches_of(home: Home, warehouse: Records, profiles: list[Profile]) -> list[Match]:
     """Matches of the latest run, with the feedback of this moment on them."""
     told = marks_of(home, warehouse)
     return [m for p in profiles for m in placed(warehouse.match_records(p.id), told.get(p.id, {}))]
 
 
 def match_text(
-    home: Home, warehouse: Warehouse, text: str, language: str, model: str | None, as_of: date
+    home: Home, warehouse: Records, text: str, language: str, model: str | None, as_of: date
 ) -> list[Match]:
     """The matches of a text of the moment, which has no feedback and no history."""
     from flows.corpus import corpus, encoder_for
@@ -41,7 +41,7 @@ def match_text(
 
 
 def match_call(
-    home: Home, warehouse: Warehouse, profile: Profile, call: Call, model: str | None, as_of: date
+    home: Home, warehouse: Records, profile: Profile, call: Call, model: str | None, as_of: date
 ) -> Match | None:
     """A match that was not kept, since fifty fit better, made again; None where the call is not open."""
     from flows.corpus import corpus, encoder_for, memory_of

@@ -17,7 +17,7 @@ from pipeline.schema import Project, Topic
 if TYPE_CHECKING:
     import pyarrow
 
-    from warehouse.read import Warehouse
+    from warehouse.records import Records
 
 YEARS = 5  # older projects tell little of what an organisation does now
 TITLE_WEIGHT = 0.5  # of a project's title beside the vector of its title and objective
@@ -26,7 +26,7 @@ PastRecords = tuple[History | None, Mapping[str, Sequence[Project]]]  # and proj
 
 
 def past_of(
-    warehouse: Warehouse,
+    warehouse: Records,
     org_ids: Sequence[str],
     encoder: Encoder,
     day: date,

@@ -151,7 +151,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_sources(rows: Sequence[Mapping[str, Any]], as_of: date) -> None:
-    """Sources as `Warehouse.source_rows` gives them, one a line; the state of a sick one stands out."""
+    """Sources as `Records.source_rows` gives them, one a line; the state of a sick one stands out."""
     table = Table("source", "level", "state", title=f"Sources in the run of {as_of}")
     for name in ("records", "open calls", "read on", "age", "stale", "not seen"):
         table.add_column(name, justify="right")

@@ -232,11 +232,11 @@ class WeeklyRun:
 
     def _earlier(self) -> tuple[dict[str, Crawl], dict[tuple[str, int | None], str]]:
         """What the published warehouse has: each source's latest good crawl, and the ids of known calls."""
-        from warehouse.read import open_warehouse
+        from warehouse.records import open_records
 
         if not self.home.warehouse.exists():
             return {}, {}
-        with open_warehouse(self.home.warehouse) as warehouse:
+        with open_records(self.home.warehouse) as warehouse:
             crawls = {
                 name: Crawl(
                     name, tuple(warehouse.raw_calls(name)), (), tuple(warehouse.organisations_of(name))
@@ -279,11 +279,11 @@ class WeeklyRun:
 
     def _memory(self) -> Memory:
         """Earlier projects of the profiles that name their participant code, and what was said of calls."""
-        from warehouse.read import open_warehouse
+        from warehouse.records import open_records
 
         self.feedback, odd = read_feedback(self.home)
         self.issues += odd
-        with open_warehouse(self.home.warehouse) if self.home.warehouse.exists() else nullcontext() as before:
+        with open_records(self.home.warehouse) if self.home.warehouse.exists() else nullcontext() as before:
             return memory_of(
                 before,
                 self.profiles,

@@ -26,10 +26,10 @@ from flows.history import add_history
 from flows.home import Home, HomeError
 from flows.reporter import Silent
 from pipeline.schema import Feedback, Participant, Participation, Project, Topic
-from warehouse.build import WarehouseError
+from warehouse.errors import WarehouseError
 from warehouse.history import TABLES as HELD
 from warehouse.history import Imported, read_history
-from warehouse.read import Warehouse, open_warehouse
+from warehouse.records import Records, open_records
 
 LATE = date(2030, 1, 1)
 MODELS = {
@@ -86,7 +86,7 @@ def add(home: Path, source: Path) -> Added:
 
 def records(home: Path, table: str) -> list[Any]:
     model = MODELS[table]
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         found = warehouse.sql(f"SELECT * FROM core.{table} ORDER BY ALL")
         return [model(**dict(zip(found.columns, row, strict=True))) for row in found.fetchall()]
 
@@ -220,7 +220,7 @@ def test_a_folder_that_cannot_be_used_is_one_line_and_changes_nothing(
     with pytest.raises(WarehouseError, match=why):
         add(home, folder)
     assert (home / "warehouse.duckdb").read_bytes() == before
-    assert {file.name for file in home.iterdir()} == {"run.lock", "warehouse.duckdb"}
+    assert {file.name for file in home.iterdir()} == {"parquet", "run.lock", "warehouse.duckdb"}
 
 
 @pytest.mark.parametrize(("code", "rows"), FAULTY.items(), ids=FAULTY.keys())
@@ -298,7 +298,7 @@ def test_every_shape_of_a_bulk_file_gives_the_same_records(
             Participation(project_id="101000001", org_id="999900001", role="coordinator", eur=960619.95)
         ],
     }
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         tables = [name for (name,) in warehouse.sql("SELECT table_name FROM duckdb_tables()").fetchall()]
         held = "".join(str(warehouse.sql(f"FROM core.{name}").fetchall()) for name in HELD)
     assert not [name for name in tables if name.startswith(("printed", "stage"))]
@@ -356,21 +356,21 @@ def test_an_import_keeps_the_week_and_a_week_keeps_the_history(tmp_path: Path, h
         profile_id="one", call_id="eu_portal:1", verdict="relevant", given_at=week().run.started_at
     )
     published(home, week(1, calls=[call("1"), call("2")], feedback=[said]))
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         before = state(warehouse)
     add(home, parquet(tmp_path / "h"))
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         assert state(warehouse) == before
         assert warehouse.matches("one").fetchall()
     history = everything(home)
     published(home, week(2, matches=[match(score=0.25)]))
     assert everything(home) == history
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         assert [m.score for m in warehouse.match_records("one")] == [0.25]
         assert warehouse.feedback_records() == [said]
 
 
-def state(warehouse: Warehouse) -> dict[str, list[Any]]:
+def state(warehouse: Records) -> dict[str, list[Any]]:
     """Every row of every table that is no history."""
     names = warehouse.sql(
         "SELECT schema_name || '.' || table_name FROM duckdb_tables() ORDER BY 1"
@@ -382,7 +382,7 @@ def state(warehouse: Warehouse) -> dict[str, list[Any]]:
 
 def test_history_before_a_day_has_no_project_of_that_day_or_of_no_day(tmp_path: Path, home: Path) -> None:
     add(home, parquet(tmp_path / "h"))
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
 
         def ids(before: date) -> list[str]:
             return [str(row[0]) for row in warehouse.projects(before).fetchall()]
@@ -466,7 +466,7 @@ def test_kill_9_at_any_moment_leaves_one_import_or_the_other(tmp_path: Path, hom
         child.send_signal(signal.SIGKILL)
         child.wait()
         halves += bool(list(home.glob("*.building*")))
-        with open_warehouse(home) as warehouse:
+        with open_records(home) as warehouse:
             titles = warehouse.sql("SELECT title, count(*) FROM core.projects GROUP BY ALL").fetchall()
             names = warehouse.sql("SELECT name FROM core.participants").fetchall()
             assert titles in ([("old", 3000)], [("new", 3000)])
@@ -556,6 +556,6 @@ def test_the_real_history_is_whole_and_as_large_as_its_files(home: Path) -> None
         "participants": 12359,
         "participations": 30518,
     }
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         assert len(warehouse.projects(date(2023, 1, 1)).fetchall()) == 2033
         assert len(warehouse.participations(date(2023, 1, 1)).fetchall()) == 30518

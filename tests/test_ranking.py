@@ -42,7 +42,7 @@ from pipeline.history import Outlook, has_lineage, lineage
 from pipeline.match import with_history
 from pipeline.schema import Call, Feedback, Match, Profile, Project, Section, Topic
 from warehouse.history import History as Tables
-from warehouse.read import open_warehouse
+from warehouse.records import open_records
 
 DAY = date(2023, 1, 1)
 THEMES = {
@@ -949,7 +949,7 @@ def test_a_week_with_a_history_and_feedback(tmp_path: Path) -> None:
 
     def week() -> dict[str, list[Match]]:
         ran("run", "--replay", SAMPLES, "--sources", "eu_portal", "--as-of", AS_OF, "--plain")
-        with open_warehouse(home) as warehouse:
+        with open_records(home) as warehouse:
             return {name: warehouse.match_records(name) for name in WEEK}
 
     profiles = [
@@ -1011,6 +1011,6 @@ def near_of(matches: list[Match]) -> Match:
 
 
 def identified(home: Path, identifier: str) -> str:
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         (call_id,) = [call.call_id for call in warehouse.call_records() if call.identifier == identifier]
     return call_id

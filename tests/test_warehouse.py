@@ -42,10 +42,11 @@ from pipeline.schema import (
     Stage,
     Topic,
 )
-from warehouse.build import WarehouseError, Week, build, check, stamp
+from warehouse.build import Week, build, check, stamp
+from warehouse.errors import WarehouseError, WarehouseUnreadable
 from warehouse.export import export
 from warehouse.publish import publish
-from warehouse.read import WarehouseUnreadable, open_warehouse
+from warehouse.records import open_records
 
 AS_OF = date(2026, 6, 15)
 SEEN = datetime(2026, 6, 15, 5, tzinfo=UTC)
@@ -193,7 +194,7 @@ def test_records_survive_the_round_trip(tmp_path: Path) -> None:
     calls = [call(), hostile()]
     issue = Issue(source="eu_portal", severity="info", code="c", detail="d")
     current = published(tmp_path, week(calls=calls, raw_calls=[raw], issues=[issue]))
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         assert warehouse.call_records() == sorted(calls, key=lambda c: (str(c.deadlines[-1].at), c.call_id))
         assert warehouse.raw_calls("eu_portal") == [raw]
         assert warehouse.profile_records() == [PROFILE]
@@ -203,11 +204,16 @@ def test_records_survive_the_round_trip(tmp_path: Path) -> None:
         assert warehouse.call("X-1") == hostile()
 
 
+VERSION = set("version run_id valid_from last_run_id next_run_id valid_to changed seen_on".split())
+
+
 @pytest.mark.parametrize(
     ("model", "table", "own"),
     [
         (Call, "core.calls", {"content_sha256", "first_seen_on", "last_seen_on", "in_latest_run"}),
         (Profile, "core.profiles", set()),
+        (Profile, "core.profile_versions", {"version", "run_id", "last_run_id"}),
+        (Call, "core.call_versions", VERSION | {"content_sha256"}),
         (Match, "core.matches", {"as_of", "run_id"}),
         (Run, "core.runs", set()),
         (SourceHealth, "core.source_health", {"run_id"}),
@@ -222,22 +228,26 @@ def test_records_survive_the_round_trip(tmp_path: Path) -> None:
     ],
 )
 def test_columns_are_the_models_fields(tmp_path: Path, model: Any, table: str, own: set[str]) -> None:
-    with open_warehouse(published(tmp_path, week())) as warehouse:
+    with open_records(published(tmp_path, week())) as warehouse:
         columns = set(warehouse.sql(f"SELECT * FROM {table}").columns)
     assert columns == set(model.model_fields) | own
 
 
-def test_the_same_content_makes_no_new_version_and_a_change_names_its_fields(tmp_path: Path) -> None:
+def test_reading_again_makes_no_new_version_and_a_change_names_its_fields(tmp_path: Path) -> None:
     read_later = call(fetched_at=SEEN + timedelta(days=7), archive_record="other", status="forthcoming")
     renamed = call(title="New title", status="closed", budget_total_eur=5e6)
     current = published(
         tmp_path, week(1), week(2, calls=[read_later], matches=[]), week(3, calls=[renamed], matches=[])
     )
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         versions = warehouse.sql(
             "SELECT version, run_id, list_sort(changed) FROM core.call_versions ORDER BY version"
         ).fetchall()
-        assert versions == [(1, "run1", []), (2, "run3", ["budget_total_eur", "title"])]
+        assert versions == [
+            (1, "run1", []),
+            (2, "run2", ["status"]),
+            (3, "run3", ["budget_total_eur", "status", "title"]),
+        ]
         assert warehouse.sql("SELECT count(*) FROM core.runs").fetchall() == [(3,)]
 
 
@@ -250,7 +260,7 @@ def test_words_that_jitter_are_no_change_and_a_moved_deadline_is(tmp_path: Path)
     renamed = stated(1, 58).model_copy(update={"title": "New title"})
     weeks = [stated(1, 7), stated(1, 31), renamed, stated(8, 2)]
     current = published(tmp_path, *(week(n, calls=[c], matches=[]) for n, c in enumerate(weeks, start=1)))
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         versions = warehouse.sql("SELECT run_id, list_sort(changed) FROM core.call_versions ORDER BY version")
         assert versions.fetchall() == [("run1", []), ("run3", ["title"]), ("run4", ["deadlines", "title"])]
 
@@ -258,7 +268,7 @@ def test_words_that_jitter_are_no_change_and_a_moved_deadline_is(tmp_path: Path)
 def test_contradictions_are_a_row_a_claim_and_a_document_leads_to_its_call(tmp_path: Path) -> None:
     file = tmp_path / "warehouse.duckdb"
     build(week(calls=[hostile()]), file, None)
-    with open_warehouse(file) as warehouse:
+    with open_records(file) as warehouse:
         rows = warehouse.sql(
             "SELECT field, document_id, printed, settled_by FROM mart.contradictions"
         ).fetchall()
@@ -278,7 +288,7 @@ def test_where_a_document_was_read_is_no_change_and_another_document_is(tmp_path
     moved = page.model_copy(update={"archive_record": "w#9", "fetched_at": SEEN + timedelta(days=7)})
     build(week(2, calls=[call(documents=(moved,))]), again, one)
     build(week(3, calls=[call(documents=(moved, amendment))]), more, again)
-    with open_warehouse(more) as warehouse:
+    with open_records(more) as warehouse:
         versions = "SELECT version, changed FROM core.call_versions ORDER BY version"
         assert warehouse.sql(versions).fetchall() == [(1, []), (2, ["documents"])]
         assert warehouse.sql("SELECT last_seen_on FROM core.calls").fetchall() == [(date(2026, 6, 22),)]
@@ -288,7 +298,7 @@ def test_a_call_that_vanishes_stays_as_not_seen_since(tmp_path: Path) -> None:
     current = published(
         tmp_path, week(1, calls=[call("1"), call("2")]), week(2, calls=[call("2")], matches=[])
     )
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         gone = warehouse.sql(
             "SELECT in_latest_run, last_seen_on FROM core.calls WHERE call_id = 'eu_portal:1'"
         )
@@ -296,12 +306,12 @@ def test_a_call_that_vanishes_stays_as_not_seen_since(tmp_path: Path) -> None:
         assert [c.call_id for c in warehouse.call_records(open_only=True)] == ["eu_portal:2"]
 
 
-def test_a_second_run_for_a_day_replaces_that_days_matches(tmp_path: Path) -> None:
+def test_the_last_run_of_a_day_counts_and_the_one_before_is_kept(tmp_path: Path) -> None:
     again = Run(run_id="again", as_of=AS_OF, mode="replay", started_at=SEEN + timedelta(hours=1), model="m")
     current = published(tmp_path, week(1), week(run=again, matches=[match(score=0.75)]))
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         assert [m.score for m in warehouse.match_records("one")] == [0.75]
-        assert warehouse.sql("SELECT count(*) FROM core.matches").fetchall() == [(1,)]
+        assert warehouse.sql("SELECT count(*) FROM core.matches").fetchall() == [(2,)]
 
 
 LATE = Deadline(at=date(2026, 6, 1), printed="p", kind="single")
@@ -365,7 +375,7 @@ def test_the_newest_feedback_counts_and_is_carried_over(tmp_path: Path) -> None:
 
     first = [said("relevant", "a:1", 2), said("not-for-us", "a:1", 1), said("relevant", "a:2", 1)]
     current = published(tmp_path, week(1, feedback=first), week(2, feedback=[said("cleared", "a:2", 3)]))
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         assert warehouse.feedback_records() == [said("relevant", "a:1", 2), said("cleared", "a:2", 3)]
 
 
@@ -380,10 +390,10 @@ def test_a_second_stage_does_not_keep_a_call_open(tmp_path: Path) -> None:
 
 def test_a_reader_keeps_its_week_while_a_new_one_is_published(tmp_path: Path) -> None:
     current = published(tmp_path, week(1))
-    with open_warehouse(current) as old:
+    with open_records(current) as old:
         published(tmp_path, week(2, calls=[call("2")], matches=[]))
         assert [c.call_id for c in old.call_records()] == ["eu_portal:1"]
-        with open_warehouse(tmp_path) as new:
+        with open_records(tmp_path) as new:
             assert len(new.call_records()) == 2
 
 
@@ -400,24 +410,24 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     current = published(tmp_path, week())
     with duckdb.connect(str(current)) as con:
         con.execute("UPDATE core.meta SET schema_version = 99")
-    with pytest.raises(WarehouseError, match="schema version"):
+    with pytest.raises(WarehouseError, match="newer fundmatch"):
         build(week(2), tmp_path / "new.building", current)
 
 
 def test_no_warehouse_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="fundmatch run"):
-        open_warehouse(tmp_path)
+        open_records(tmp_path)
 
 
 def test_a_damaged_warehouse_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "warehouse.duckdb").write_bytes(b"no database at all" * 1000)
     with pytest.raises(WarehouseUnreadable, match="restore a copy"):
-        open_warehouse(tmp_path)
+        open_records(tmp_path)
 
 
 def test_unknown_calls_name_near_misses(tmp_path: Path) -> None:
     current = published(tmp_path, week(calls=[call(identifier="HORIZON-CL4-2026-01"), hostile()]))
-    with open_warehouse(current) as warehouse, pytest.raises(KeyError, match="HORIZON-CL4-2026-01"):
+    with open_records(current) as warehouse, pytest.raises(KeyError, match="HORIZON-CL4-2026-01"):
         warehouse.call("HORIZON-CL4-2026-10")
 
 
@@ -435,18 +445,18 @@ def test_kill_9_at_any_moment_leaves_a_whole_warehouse(tmp_path: Path) -> None:
     current = published(tmp_path, week(1))
     code = BUILDER.format(tests=str(ROOT / "tests"), home=str(tmp_path))
     for number in range(5):
-        with open_warehouse(current) as warehouse:
+        with open_records(current) as warehouse:
             done = len(warehouse.runs().fetchall())
         child = subprocess.Popen([sys.executable, "-c", code.replace("range(2,", f"range({done + 1},")])
         time.sleep(0.9 + number * 0.13)
         child.send_signal(signal.SIGKILL)
         child.wait()
-        with open_warehouse(current) as warehouse:
+        with open_records(current) as warehouse:
             latest = warehouse.latest_run()
             assert latest is not None
             found = warehouse.sql("SELECT count(*) FROM core.calls WHERE in_latest_run").fetchall()
             assert found == [(299,)] or latest.run_id == "run1"
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         done = len(warehouse.runs().fetchall())
     assert done > 1
     published(tmp_path, week(done + 1, calls=[call(deadlines=())]))
@@ -460,13 +470,13 @@ def test_final_times_reach_the_run(tmp_path: Path) -> None:
         update={"stages": (Stage(name="s", seconds=1.5, items=2),), "peak_memory_mib": 10.0}
     )
     stamp(aside, run)
-    with open_warehouse(aside) as warehouse:
+    with open_records(aside) as warehouse:
         assert warehouse.latest_run() == run
 
 
 def test_csv_cells_never_compute(tmp_path: Path) -> None:
     current = published(tmp_path, week(calls=[call(), hostile()]))
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         assert export(warehouse, "calls", "csv", tmp_path / "c.csv") == 2
     with (tmp_path / "c.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -477,7 +487,7 @@ def test_excel_keeps_formulas_as_text_and_links_as_links(tmp_path: Path) -> None
     from openpyxl import load_workbook
 
     current = published(tmp_path, week(calls=[call(), hostile()]))
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         export(warehouse, "calls", "xlsx", tmp_path / "c.xlsx")
     sheet = load_workbook(tmp_path / "c.xlsx").worksheets[0]
     names = [cell.value for cell in sheet[1]]
@@ -491,7 +501,7 @@ def test_calendar_is_stable_and_says_when_the_hour_is_unknown(tmp_path: Path) ->
     from icalendar import Calendar
 
     current = published(tmp_path, week(calls=[call(), hostile()]))
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         assert export(warehouse, "deadlines", "ics", tmp_path / "a.ics") == 2
         export(warehouse, "deadlines", "ics", tmp_path / "b.ics")
     assert (tmp_path / "a.ics").read_bytes() == (tmp_path / "b.ics").read_bytes()
@@ -505,6 +515,6 @@ def test_parquet_is_readable_by_any_engine(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     current = published(tmp_path, week())
-    with open_warehouse(current) as warehouse:
+    with open_records(current) as warehouse:
         assert export(warehouse, "matches", "parquet", tmp_path / "m.parquet") == 1
     assert pq.read_table(tmp_path / "m.parquet").column("title").to_pylist() == ["Call 1"]

@@ -19,7 +19,7 @@ from conftest import PROFILES, SAMPLES, child
 from crawlers.sources import source_names
 from flows.cli import main
 from pipeline.schema import Call, Match
-from warehouse.read import open_warehouse
+from warehouse.records import open_records
 
 ONE_PROFILE = (
     "- {id: one, name: One, kind: sme, language: en, label: example, "
@@ -57,7 +57,7 @@ def home(demo: tuple[Path, str], tmp_path: Path) -> Path:
 
 def matches(home: Path) -> list[Any]:
     """All matches of the latest run, to the last digit."""
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         found = [m for p in warehouse.profile_records() for m in warehouse.match_records(p.id)]
     return [match.model_dump_json() for match in found]
 
@@ -66,7 +66,7 @@ def test_the_demo_shows_each_profile_three_open_calls_with_deadline_and_reason(
     demo: tuple[Path, str],
 ) -> None:
     home, told = demo
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         profiles = warehouse.profile_records()
         open_calls = {c.call_id: c for c in warehouse.call_records(open_only=True)}
     assert len(profiles) >= 27 and len(open_calls) >= 30
@@ -85,7 +85,7 @@ def test_a_second_run_encodes_nothing_and_gives_the_same_matches(home: Path, fun
     stages = {stage["name"]: stage["items"] for stage in json.loads(told)["run"]["stages"]}
     assert status == 0 and stages["embed"] == 0
     assert matches(home) == before
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         assert warehouse.sql("SELECT max(version) FROM core.call_versions").fetchall() == [(1,)]
         runs = warehouse.sql(
             "SELECT len(stages), peak_memory_mib FROM core.runs ORDER BY started_at"
@@ -113,13 +113,13 @@ def test_match_and_calls_give_the_contract_as_one_json_document(
 def test_a_text_of_the_moment_is_matched_like_a_profile(demo: tuple[Path, str], fundmatch: Fundmatch) -> None:
     text = "Packaging film of several layers of plastic that can be sorted and recycled."
     status, told, _ = fundmatch("--home", demo[0], "match", "--text", text, "--top", "5", "--json")
-    with open_warehouse(demo[0]) as warehouse:
+    with open_records(demo[0]) as warehouse:
         titles = [warehouse.call(found["call_id"]).title for found in json.loads(told)]
     assert status == 0 and len(titles) == 5 and "multilayer flexible plastic" in titles[0]
 
 
 def test_explain_reads_as_prose_and_quotes_both_sides(demo: tuple[Path, str], fundmatch: Fundmatch) -> None:
-    with open_warehouse(demo[0]) as warehouse:
+    with open_records(demo[0]) as warehouse:
         best = warehouse.match_records("voorbeeld-scheepswerf")[0]
     arguments = ("--home", demo[0], "explain", "voorbeeld-scheepswerf", best.call_id)
     status, told, _ = fundmatch(*arguments)
@@ -317,7 +317,7 @@ def test_a_fault_of_the_program_is_not_dressed_up_as_bad_input(
     def broken(*_: Any) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("warehouse.read.Warehouse.source_rows", broken)
+    monkeypatch.setattr("warehouse.records.Records.source_rows", broken)
     with pytest.raises(KeyError, match="a bug"):
         fundmatch("--home", demo[0], "sources")
 
@@ -331,7 +331,7 @@ def test_a_damaged_record_is_a_listed_fault_and_the_others_are_read(
     status, told, complaint = fundmatch("--home", home, "run", "--plain", *ONLY_PORTAL, "--replay", archive)
     assert status == 1 and "zz-broken.json: not a recorded exchange" in complaint
     assert matches(home) == before and "Traceback" not in complaint + told
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         faults = warehouse.sql("SELECT code FROM core.issues WHERE severity = 'error'").fetchall()
     assert faults == [("archive_damaged",)]
 
@@ -387,7 +387,7 @@ def test_a_call_that_is_no_longer_listed_is_not_closed_but_not_seen(
     assert sources["nwo"]["not_seen"] == 1
     gone = next(call for name, call in calls.items() if "kiem" in name)
     assert gone["status"] == "open"  # as it was last seen; nothing says that it closed
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         row = warehouse.sql("SELECT in_latest_run, last_seen_on FROM core.calls WHERE call_id LIKE '%kiem%'")
         assert [(seen, str(day)) for seen, day in row.fetchall()] == [(False, "2026-06-15")]
         assert not warehouse.sql("SELECT 1 FROM mart.open_calls WHERE call_id LIKE '%kiem%'").fetchall()
@@ -396,7 +396,7 @@ def test_a_call_that_is_no_longer_listed_is_not_closed_but_not_seen(
 def test_documents_of_one_call_are_one_call_and_any_of_them_finds_it(
     demo: tuple[Path, str], fundmatch: Fundmatch
 ) -> None:
-    with open_warehouse(demo[0]) as warehouse:
+    with open_records(demo[0]) as warehouse:
         voucher = warehouse.call("koop_sru:prb-2026-900001")
         assert voucher.call_id == "koop_sru:prb-2026-900001" and voucher.status == "open"
         assert {d.role for d in voucher.documents} == {"opening", "regulation"}

@@ -5,20 +5,23 @@ DuckDB lets one process write and nobody else read meanwhile, so a new file is b
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from pipeline.schema import Call, Feedback, Issue, Match, Organisation, Profile, RawCall, Run, SourceHealth
+from pipeline.themes import named_themes
 from warehouse import SCHEMA_VERSION
+from warehouse.errors import WarehouseError, first_line, other_version
+from warehouse.layers import statements, tables, views
 
 LARGEST_RECORD = 64 * 1024 * 1024  # bytes of JSON for one record
 # What may change without the call having changed: where it was read, what the day makes of its dates, and
@@ -41,8 +44,8 @@ NOT_CONTENT: Any = {
 }
 
 
-class WarehouseError(Exception):
-    """A warehouse file that cannot be used or must not be published; one line a problem."""
+# columns that a build finds out itself, by comparing with the runs before
+_FOUND_OUT = {"core.profile_versions": {"version", "run_id", "last_run_id"}}
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,16 @@ class Week:
 def build(week: Week, target: Path, previous: Path | None) -> None:
     """Write a complete warehouse at `target`, which must not exist: `previous`' history and this week.
 
-    Raises WarehouseError when `previous` is damaged or of another schema version.
+    Raises WarehouseError as `rebuilding` does.
     """
     rows = _rows(week)
-    with rebuilding(target, previous, rows.keys()) as con:
+    with rebuilding(target, previous, {*rows, "core.call_versions"}) as con:
         for table, records in rows.items():
             layer, name = table.split(".")
-            columns = {column: kind for column, kind, *_ in con.execute(f"DESCRIBE {table}").fetchall()}
+            described = con.execute(f"DESCRIBE {table}").fetchall()
+            columns = {
+                column: kind for column, kind, *_ in described if column not in _FOUND_OUT.get(table, ())
+            }
             stage = f"stage_{'raw_' if layer == 'raw' else ''}{name}"
             load(con, stage, columns, records, target)
 
@@ -81,24 +87,48 @@ def rebuilding(
     """Write a complete warehouse at `target`, which must not exist, once the body has made the stage tables.
 
     `staged` names the tables that are filled from those; all others are carried over from `previous` as they
-    are. Raises WarehouseError when `previous` is damaged or of another schema version.
+    are. Raises WarehouseError when `previous` is damaged or newer, and when there is no room for the new one.
     """
-    with duckdb.connect(str(target)) as con:
-        con.execute("SET TimeZone = 'UTC'")
-        _attach(con, previous)
-        for layer in ("raw", "core", "mart"):
-            con.execute(f"CREATE SCHEMA {layer}")
-        tables = {name: each for layer in ("raw", "core") for name, each in _tables(layer).items()}
-        for create, _ in tables.values():
-            con.execute(create)
-        yield con
-        for name, (_, insert) in tables.items():
-            own = name in staged or name == "core.meta"
-            con.execute(insert if own else f"INSERT INTO {name} FROM prev.{name}")
-        con.execute("DETACH prev")
-        for statement in statements("mart").values():
-            con.execute(statement)
-        con.execute("CHECKPOINT")
+    try:
+        with duckdb.connect(str(target)) as con:
+            yield from _rebuilt(con, previous, staged)
+    except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise WarehouseError(
+            f"{target.parent}: the new warehouse cannot be written ({first_line(error)}); "
+            "make room there, then run again; what was published stays"
+        ) from error
+
+
+def _rebuilt(
+    con: duckdb.DuckDBPyConnection, previous: Path | None, staged: Collection[str]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The work of `rebuilding`, around what makes the stage tables."""
+    con.execute("SET TimeZone = 'UTC'")
+    _attach(con, previous)
+    for layer in ("raw", "core", "mart"):
+        con.execute(f"CREATE SCHEMA {layer}")
+    stored = {name: each for layer in ("raw", "core") for name, each in tables(layer).items()}
+    for create, _ in stored.values():
+        con.execute(create)
+    yield con
+    for name, (_, insert) in stored.items():
+        own = name in staged or name == "core.meta"
+        con.execute(insert if own else f"INSERT INTO {name} FROM prev.{name}")
+    con.execute("DETACH prev")
+    for view in views():
+        con.execute(view)
+    con.execute("CHECKPOINT")
+
+
+def upgrade(target: Path, previous: Path) -> None:
+    """Write at `target`, which must not exist, what `previous` holds, as the present schema has it.
+
+    Raises WarehouseError as `rebuilding` does.
+    """
+    with rebuilding(target, previous, ()):
+        pass
 
 
 def check(target: Path) -> None:
@@ -130,16 +160,6 @@ def content_sha256(call: Call) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def statements(folder: str) -> dict[str, str]:
-    """Name → SQL of the files of one folder of `sql/`, in name order."""
-    entries = files("warehouse").joinpath("sql", folder).iterdir()
-    return {
-        entry.name.removesuffix(".sql"): entry.read_text("utf-8")
-        for entry in sorted(entries, key=lambda entry: entry.name)
-        if entry.name.endswith(".sql")
-    }
-
-
 def load(
     con: duckdb.DuckDBPyConnection,
     table: str,
@@ -163,34 +183,45 @@ def load(
         )
 
 
-def _tables(layer: str) -> dict[str, tuple[str, str]]:
-    """(CREATE, INSERT) of each table of a layer, by its name."""
-    found = {}
-    for name, text in statements(layer).items():
-        create, insert = text.split(");\nINSERT", 1)
-        found[f"{layer}.{name}"] = (f"{create});", f"INSERT{insert}")
-    return found
-
-
 def _attach(con: duckdb.DuckDBPyConnection, previous: Path | None) -> None:
-    """Attach the previous warehouse as `prev`, or an empty one of the same tables."""
+    """Attach the previous warehouse as `prev`: an older one as this schema has it, none as an empty one."""
     if previous is None:
-        con.execute("ATTACH ':memory:' AS prev")
+        _empty(con, "prev")
         for layer in ("raw", "core"):
-            con.execute(f"CREATE SCHEMA prev.{layer}")
-            for statement, _ in _tables(layer).values():
-                con.execute(statement.replace(f"CREATE TABLE {layer}.", f"CREATE TABLE prev.{layer}."))
+            for statement, _ in tables(layer).values():
+                con.execute(statement.replace(f" {layer}.", f" prev.{layer}."))
         return
     quoted = str(previous).replace("'", "''")
     advice = "move it away to start without history, or restore a copy; nothing was changed"
     try:
+        con.execute(f"ATTACH '{quoted}' AS given (READ_ONLY)")
+        ((found,),) = con.execute("SELECT schema_version FROM given.core.meta").fetchall()
+    except (duckdb.Error, ValueError) as error:
+        raise WarehouseError(
+            f"{previous}: not a readable warehouse ({first_line(error)}); {advice}"
+        ) from error
+    if found > SCHEMA_VERSION:
+        raise WarehouseError(f"{previous}: {other_version(found)}; nothing was changed")
+    steps = statements("migrate")
+    if lacking := [v for v in range(found, SCHEMA_VERSION) if str(v) not in steps]:
+        raise WarehouseError(
+            f"{previous}: its schema version {lacking[0]} is too old to be brought up; {advice}"
+        )
+    if found == SCHEMA_VERSION:
+        con.execute("DETACH given")
         con.execute(f"ATTACH '{quoted}' AS prev (READ_ONLY)")
-        found = con.execute("SELECT schema_version FROM prev.core.meta").fetchone()
-    except duckdb.Error as error:
-        line = str(error).splitlines()[0]
-        raise WarehouseError(f"{previous}: not a readable warehouse ({line}); {advice}") from error
-    if found != (SCHEMA_VERSION,):
-        raise WarehouseError(f"{previous}: schema version {found}, not {SCHEMA_VERSION}; {advice}")
+    held = "given"
+    for version in range(found, SCHEMA_VERSION):
+        own = "prev" if version + 1 == SCHEMA_VERSION else f"schema_{version + 1}"
+        _empty(con, own)
+        con.execute(steps[str(version)].replace(" old.", f" {held}.").replace(" prev.", f" {own}."))
+        held = own
+
+
+def _empty(con: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    con.execute(f"ATTACH ':memory:' AS {catalog}")
+    for layer in ("raw", "core"):
+        con.execute(f"CREATE SCHEMA {catalog}.{layer}")
 
 
 def _rows(week: Week) -> dict[str, Iterable[Mapping[str, Any]]]:
@@ -210,18 +241,13 @@ def _rows(week: Week) -> dict[str, Iterable[Mapping[str, Any]]]:
             }
             for call in week.calls
         ),
-        "core.call_versions": (
-            {
-                "call_id": call.call_id,
-                "run_id": run_id,
-                "valid_from": as_of,
-                "content_sha256": hashes[call.call_id],
-                "record": call.model_dump(mode="json"),
-            }
+        "core.call_themes": (
+            {"call_id": call.call_id, "theme": theme, "term": term}
             for call in week.calls
+            for theme, term in named_themes(call).items()
         ),
         "core.organisations": (o.model_dump(mode="json") for o in week.organisations),
-        "core.profiles": (profile.model_dump(mode="json") for profile in week.profiles),
+        "core.profile_versions": (profile.model_dump(mode="json") for profile in week.profiles),
         "core.matches": (
             {"as_of": as_of, "run_id": run_id} | match.model_dump(mode="json") for match in week.matches
         ),

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from duckdb import DuckDBPyRelation
 
-from warehouse.build import WarehouseError
-from warehouse.read import Warehouse
+from warehouse.errors import WarehouseError
+from warehouse.records import Records
 
 What = Literal["calls", "matches", "deadlines"]
 Format = Literal["parquet", "xlsx", "csv", "ics"]
@@ -26,7 +26,7 @@ LONGEST_CELL = 32_000  # Excel holds 32,767 characters
 ALARM_DAYS = 14
 
 
-def export(warehouse: Warehouse, what: What, form: Format, out: Path) -> int:
+def export(warehouse: Records, what: What, form: Format, out: Path) -> int:
     """Write a table to `out`, aside and moved in place; the number of rows. Raises WarehouseError."""
     tables: dict[str, Callable[[], DuckDBPyRelation]] = {
         "calls": warehouse.calls,

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from warehouse.build import WarehouseError, load, rebuilding, statements
+from warehouse.build import load, rebuilding
+from warehouse.errors import WarehouseError
+from warehouse.layers import statements
 
 if TYPE_CHECKING:
     import pyarrow

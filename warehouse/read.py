@@ -1,59 +1,51 @@
-"""What advisers and the command line read: the published warehouse, opened read-only.
+"""What advisers read: the published warehouse, opened read-only, also while the next one is being built.
 
 with open_warehouse("data") as warehouse:
     warehouse.matches("profile-id").df()
+    warehouse.as_of(date(2026, 6, 1)).calls(open_only=True).show()
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import os
 from datetime import date
-from difflib import get_close_matches
+from functools import cached_property
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import duckdb
 
-from pipeline.schema import (
-    Call,
-    Feedback,
-    Match,
-    Organisation,
-    Profile,
-    Project,
-    RawCall,
-    Record,
-    Run,
-    SourceHealth,
-)
+from pipeline.history import lineage
 from warehouse import SCHEMA_VERSION
+from warehouse.errors import (
+    BadQuery,
+    NoWarehouse,
+    UnknownCall,
+    UnknownDay,
+    UnknownProfile,
+    WarehouseUnreadable,
+    first_line,
+    near_misses,
+    other_version,
+)
+from warehouse.layers import statements, views
 
-R = TypeVar("R", bound=Record)
-
-
-class WarehouseUnreadable(Exception):
-    """The published file cannot be opened; one line that says what to do."""
-
-
-class NoWarehouse(FileNotFoundError):
-    """Nothing was published yet; one line that says what to do."""
-
-
-class UnknownCall(KeyError):
-    """No call, or several, go by that name; one line with near misses."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+Relation = duckdb.DuckDBPyRelation
+W = TypeVar("W", bound="Warehouse")
+_LAYERS = ("raw", "core", "mart")
 
 
 class Warehouse:
-    """A read-only connection with few methods. Relations offer `.df()`, `.pl()`, `.arrow()`, `.show()`."""
+    """A read-only connection with few methods, which sees one run throughout.
+
+    What they return are DuckDB relations: `.df()` for pandas, `.pl()` for polars, `.to_arrow_table()`.
+    Unknown is NULL. Amounts are EUR, rates are fractions (0 to 1), moments are in UTC, days are the source's.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._con = connection
-        self._con.execute("SET TimeZone = 'UTC'")
 
     def __enter__(self) -> Self:
         return self
@@ -67,14 +59,13 @@ class Warehouse:
         """Let go of the file."""
         self._con.close()
 
-    def sql(self, query: str, params: list[Any] | None = None) -> duckdb.DuckDBPyRelation:
-        """Any query, with `?` for parameters, as a relation."""
-        return self._con.sql(query, params=params or None)
-
     def calls(
         self, query: str | None = None, *, open_only: bool = False, level: str | None = None
-    ) -> duckdb.DuckDBPyRelation:
-        """Calls by last deadline; `query`: words that must all occur in title, ids, keywords or text."""
+    ) -> Relation:
+        """Calls by last deadline; `query`: words that must all occur in title, ids, keywords or text.
+
+        `open_only` leaves those that one may apply to as far as is stated, with next_deadline and days_left.
+        """
         source = "mart.open_calls" if open_only else "core.calls"
         where, params = ["true"], []
         for word in (query or "").split():
@@ -86,196 +77,245 @@ class Warehouse:
         if level:
             where.append("level = ?")
             params.append(level)
-        return self.sql(
+        return self._ours(
             f"SELECT * FROM {source} WHERE {' AND '.join(where)} "  # noqa: S608  (our own words only)
             "ORDER BY deadlines[-1].at NULLS LAST, call_id",
             params,
         )
 
-    def matches(self, profile_id: str | None = None) -> duckdb.DuckDBPyRelation:
-        """Matches of the latest run with titles, deadlines and verdicts, best first."""
-        return self.sql(
+    def matches(self, profile_id: str | None = None) -> Relation:
+        """Matches with titles, deadlines and verdicts, a profile's best first. Raises UnknownProfile."""
+        return self._ours(
             "SELECT * FROM mart.matches WHERE profile_id = coalesce(?, profile_id) ORDER BY profile_id, rank",
-            [profile_id],
+            [self._profile(profile_id)],
         )
 
-    def deadlines(self) -> duckdb.DuckDBPyRelation:
-        """Entry deadlines of open calls from the latest run's day on, soonest first."""
-        return self.sql(
-            "SELECT d.on_date, d.at, d.kind, d.printed, o.days_left, o.title, o.identifier, o.programme, "
-            "o.level, o.url, o.call_id, d.position FROM mart.deadlines AS d JOIN mart.open_calls AS o "
-            "USING (call_id) WHERE d.entry AND d.on_date >= o.next_deadline ORDER BY d.on_date, call_id"
-        )
+    def explain(self, profile_id: str, call_id: str) -> Relation:
+        """Why a call fits a profile, a row a piece; none where the run did not keep that match.
 
-    def profiles(self) -> duckdb.DuckDBPyRelation:
-        """Profiles of the latest run."""
-        return self.sql("SELECT * FROM core.profiles ORDER BY id")
-
-    def sources(self) -> duckdb.DuckDBPyRelation:
-        """Sources in the latest run: state, records, age in days, open calls, calls not seen any more."""
-        return self.sql("SELECT * FROM mart.source_health ORDER BY source")
-
-    def issues(self) -> duckdb.DuckDBPyRelation:
-        """Faults and oddities of all runs, newest run first."""
-        return self.sql("SELECT * FROM core.issues ORDER BY run_id DESC, severity, source, code, key")
-
-    def runs(self) -> duckdb.DuckDBPyRelation:
-        """Runs, newest first."""
-        return self.sql("SELECT * FROM core.runs ORDER BY started_at DESC, run_id DESC")
-
-    def topics(self) -> duckdb.DuckDBPyRelation:
-        """Topics of earlier calls, by id: topic_id, title, keywords."""
-        return self.sql("SELECT * FROM core.topics ORDER BY topic_id")
-
-    def projects(self, before: date) -> duckdb.DuckDBPyRelation:
-        """EU projects signed before a day, by id: project_id, title, objective, topic, action, signed_on.
-
-        A project whose day of signature is not stated is not known to be signed before any day.
+        `part` is reason, evidence (sentences of both, `weight` is their cosine) or rule (of eligibility, with
+        verdict and clause). Raises UnknownProfile, UnknownCall.
         """
-        return self.sql("SELECT * FROM core.projects WHERE signed_on < ? ORDER BY project_id", [before])
-
-    def participations(self, before: date) -> duckdb.DuckDBPyRelation:
-        """Who took part in the projects signed before a day: project_id, org_id, role, topic, signed_on."""
-        return self.sql(
-            "SELECT s.project_id, s.org_id, s.role, p.topic, p.signed_on FROM core.participations AS s "
-            "JOIN core.projects AS p USING (project_id) WHERE p.signed_on < ? ORDER BY project_id, org_id",
-            [before],
+        return self._ours(
+            "SELECT part, name, verdict, profile_text, call_text, weight, url FROM mart.explanations "
+            "WHERE profile_id = ? AND call_id = ? ORDER BY part, position",
+            [self._profile(profile_id), self.call_id(call_id)],
         )
 
-    def participants(self) -> duckdb.DuckDBPyRelation:
-        """Organisations in EU projects, by id: org_id, name, country, nuts, place, activity, sme."""
-        return self.sql("SELECT * FROM core.participants ORDER BY org_id")
+    def changes(self, profile_id: str | None = None, *, since: date | None = None) -> Relation:
+        """What differs from the last run of an earlier day, or of the day `since`; a row a call and field.
 
-    def call_records(
-        self, query: str | None = None, *, open_only: bool = False, level: str | None = None
-    ) -> list[Call]:
-        """The same as `calls`, as records."""
-        return [_record(Call, row) for row in _dicts(self.calls(query, open_only=open_only, level=level))]
-
-    def call(self, call_id: str) -> Call:
-        """One call by its id, its identifier or a document's id. Raises UnknownCall, naming near misses."""
-        found = _dicts(
-            self.sql(
-                "SELECT * FROM core.calls WHERE ? IN (call_id, identifier) OR list_contains("
-                "list_transform(documents, lambda d: d.document_id), ?)",
-                [call_id, call_id],
+        `change` is new, opened, closed, closed early, deadline earlier, deadline later, deadline stated,
+        deadline withdrawn, changed, not listed or listed again. With a profile: of the calls that a run ever
+        matched to it. Raises UnknownProfile.
+        """
+        source = "mart.changes_this_week" if since is None else "mart.changes_since(CAST(? AS DATE))"
+        own = (
+            ""
+            if profile_id is None
+            else (
+                " SEMI JOIN (SELECT DISTINCT call_id FROM core.matches WHERE profile_id = ?) USING (call_id)"
             )
         )
-        exact = [row for row in found if row["call_id"] == call_id] or found
-        if len(exact) == 1:
-            return _record(Call, exact[0])
-        if exact:
-            ids = ", ".join(sorted(str(row["call_id"]) for row in exact)[:5])
-            raise UnknownCall(f"{call_id!r} is the identifier of several calls; give one of {ids}")
-        known = [
-            name for row in self.sql("SELECT call_id, identifier FROM core.calls").fetchall() for name in row
-        ]
-        near = get_close_matches(call_id, [name for name in known if name], n=3, cutoff=0.5)
-        hint = f"; did you mean {', '.join(near)}?" if near else "; see: fundmatch calls"
-        raise UnknownCall(f"there is no call {call_id!r}{hint}")
+        params = [each for each in (since, self._profile(profile_id)) if each is not None]
+        return self._ours(f"FROM {source}{own}", params)
 
-    def match_records(self, profile_id: str) -> list[Match]:
-        """A profile's matches in the latest run, best first."""
-        run = self.latest_run()
-        found = self.sql(
-            "SELECT * FROM core.matches WHERE run_id = ? AND profile_id = ? ORDER BY rank",
-            [run.run_id if run else "", profile_id],
-        )
-        return [_record(Match, row) for row in _dicts(found)]
+    def deadlines(self, profile_id: str | None = None, *, days: int | None = None) -> Relation:
+        """Entry deadlines of open calls from the run's day on, soonest first; `days`: not further away.
 
-    def profile_records(self) -> list[Profile]:
-        """All profiles of the latest run, by id."""
-        return [_record(Profile, row) for row in _dicts(self.profiles())]
-
-    def project_records(self, pics: Sequence[str], before: date) -> dict[str, list[Project]]:
-        """Organisation → the projects that it took part in, signed before a day, oldest first.
-
-        `pics` are organisation codes; one without such a project is left out.
+        With a profile: of the calls it may apply for as far as is known, and did not say are not for it.
+        `at` is NULL where the source states no hour. Raises UnknownProfile.
         """
-        found = self.sql(
-            "SELECT s.org_id, p.* FROM core.participations AS s JOIN core.projects AS p USING (project_id) "
-            "WHERE list_contains(?, s.org_id) AND p.signed_on < ? ORDER BY org_id, signed_on, project_id",
-            [list(pics), before],
+        own = (
+            ""
+            if profile_id is None
+            else (
+                " SEMI JOIN (SELECT call_id FROM mart.matches WHERE profile_id = ? AND verdict <> 'fail' "
+                "AND feedback IS DISTINCT FROM 'not-for-us') USING (call_id)"
+            )
         )
-        records: dict[str, list[Project]] = {}
-        for row in _dicts(found):
-            records.setdefault(row["org_id"], []).append(_record(Project, row))
-        return records
+        params = [each for each in (self._profile(profile_id), days) if each is not None]
+        within = "" if days is None else " WHERE days_left <= ?"
+        return self._ours(
+            f"FROM mart.deadlines_ahead{own}{within} ORDER BY on_date, call_id, position",
+            params,
+        )
 
-    def feedback_records(self) -> list[Feedback]:
-        """What profiles last said of calls, by profile and call."""
-        found = self.sql("SELECT * FROM core.feedback ORDER BY profile_id, call_id")
-        return [_record(Feedback, row) for row in _dicts(found)]
+    def partners(self, call_id: str | None = None) -> Relation:
+        """Organisations that could be partners with their record, most projects first; no ranking of fit.
 
-    def raw_calls(self, source: str) -> list[RawCall]:
-        """A source's records of its latest good crawl, by key."""
-        found = self.sql("SELECT * FROM raw.calls WHERE source = ? ORDER BY key", [source])
-        return [_record(RawCall, row) for row in _dicts(found)]
+        With a call: `near` is how many of their projects were funded in its programme's destination, and
+        those come first. Raises UnknownCall.
+        """
+        if call_id is None:
+            return self._ours("FROM mart.partners ORDER BY projects DESC NULLS LAST, org_id")
+        known = self.call_id(call_id)
+        ((identifier,),) = self._ours(
+            "SELECT identifier FROM core.calls WHERE call_id = ?", [known]
+        ).fetchall()
+        funded = [
+            topic for (topic,) in self._ours("SELECT DISTINCT topic FROM core.projects").fetchall() if topic
+        ]
+        line = lineage(identifier or "")[1]
+        alike = [topic for topic in funded if line and lineage(topic)[1] == line]
+        return self._ours(
+            "SELECT p.* EXCLUDE (website, pic), coalesce(n.near, 0) AS near, p.website, p.pic "
+            "FROM mart.partners AS p LEFT JOIN ("
+            "SELECT s.org_id, count(*) AS near FROM core.participations AS s "
+            "JOIN core.projects USING (project_id) WHERE list_contains(?, topic) GROUP BY s.org_id"
+            ") AS n ON n.org_id = p.pic ORDER BY near DESC, projects DESC NULLS LAST, p.org_id",
+            [alike],
+        )
 
-    def organisations_of(self, source: str) -> list[Organisation]:
-        """The organisations of a catalogue, by id."""
-        found = self.sql("SELECT * FROM core.organisations WHERE source = ? ORDER BY org_id", [source])
-        return [_record(Organisation, row) for row in _dicts(found)]
+    def gaps(self) -> Relation:
+        """Themes: what open calls and the north's companies ask, which labs offer it; open gaps first."""
+        return self._ours("FROM mart.region_gaps ORDER BY gap DESC, open_calls DESC, theme")
 
-    def health(self) -> list[SourceHealth]:
-        """How each source did in the latest run."""
-        return [_record(SourceHealth, row) for row in _dicts(self.sources())]
+    def profiles(self) -> Relation:
+        """Profiles of the run."""
+        return self._ours("SELECT * FROM core.profiles ORDER BY id")
 
-    def source_rows(self) -> dict[str, dict[str, Any]]:
-        """The rows of `sources` by source, ready for JSON: moments as ISO text."""
-        rows = _dicts(self.sources())
-        for row in rows:
-            row["last_good_at"] = row["last_good_at"].isoformat() if row["last_good_at"] else None
-        return {row["source"]: row for row in rows}
+    def sources(self) -> Relation:
+        """Sources in the run: state, records, age in days, open calls, calls not seen any more."""
+        return self._ours("SELECT * FROM mart.source_health ORDER BY source")
 
-    def latest_run(self) -> Run | None:
-        """The newest run, or None in a warehouse without one."""
-        found = _dicts(self.runs().limit(1))
-        return _record(Run, found[0]) if found else None
+    def runs(self) -> Relation:
+        """Runs, newest first."""
+        return self._ours("SELECT * FROM core.runs ORDER BY started_at DESC, run_id DESC")
+
+    def issues(self) -> Relation:
+        """Faults and oddities of all runs, newest run first."""
+        return self._ours("SELECT * FROM core.issues ORDER BY run_id DESC, severity, source, code, key")
+
+    def sql(self, query: str, params: list[Any] | None = None) -> Relation:
+        """Any query, with `?` for parameters. Raises BadQuery, which says where it stumbled."""
+        try:
+            return self._con.sql(query, params=params or None)
+        except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+            tables = ", ".join(f"{schema}.{name}" for schema, name in self._names)
+            told = str(error).strip()
+            raise BadQuery(f"{told}\nThere are {tables}; their columns: DESCRIBE mart.matches") from None
+
+    def as_of(self, day: date) -> Self:
+        """The warehouse as it was known on a day: that of its last run, or of the nearest day before.
+
+        Calls, profiles, matches, deadlines and all of `mart` are that run's; organisations and earlier EU
+        projects are as last imported. Raises UnknownDay when there was no run yet.
+        """
+        con = self._con.cursor()
+        ((first, known),) = con.execute(
+            "SELECT min(as_of), count(*) FILTER (as_of <= ?) FROM published.core.runs", [day]
+        ).fetchall()
+        if not known:
+            told = f"the first run is of {first}" if first else "there is no run yet"
+            raise UnknownDay(f"nothing was known on {day}: {told}")
+        catalog = f"past_{next(_NUMBER)}"
+        con.execute(f"ATTACH ':memory:' AS {catalog}")
+        con.execute(f"USE {catalog}")
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET VARIABLE day = CAST(? AS DATE)", [day])
+        for layer in ("core", "mart"):
+            con.execute(f"CREATE SCHEMA {layer}")
+        past = statements("past")
+        for statement in past.values():
+            con.execute(statement)
+        own = {name.lstrip("0123456789_") for name in past}
+        stored = con.execute(
+            "SELECT table_name FROM duckdb_tables() "
+            "WHERE database_name = 'published' AND schema_name = 'core'"
+        ).fetchall()
+        for (name,) in stored:
+            if name not in own:
+                con.execute(f"CREATE VIEW core.{name} AS FROM published.core.{name}")
+        for statement in views():
+            con.execute(statement)
+        return type(self)(con)
+
+    def call_id(self, name: str) -> str:
+        """A call's id, by that, its identifier or a document's id. Raises UnknownCall, naming near misses."""
+        found = [
+            key
+            for (key,) in self._ours(
+                "SELECT call_id FROM core.calls WHERE ? IN (call_id, identifier) OR list_contains("
+                "list_transform(documents, lambda d: d.document_id), ?) ORDER BY call_id",
+                [name, name],
+            ).fetchall()
+        ]
+        if name in found or len(found) == 1:
+            return name if name in found else str(found[0])
+        if found:
+            raise UnknownCall(
+                f"{name!r} is the identifier of several calls; give one of {', '.join(found[:5])}"
+            )
+        known = self._ours("SELECT unnest([call_id, identifier]) FROM core.calls").fetchall()
+        hint = near_misses(name, (each for (each,) in known if each), "see: fundmatch calls")
+        raise UnknownCall(f"there is no call {name!r}; {hint}")
+
+    def _profile(self, profile_id: str | None) -> str | None:
+        """The id itself. Raises UnknownProfile where the run knows no such profile."""
+        known = [key for (key,) in self._ours("SELECT id FROM core.profiles ORDER BY id").fetchall()]
+        if profile_id is not None and profile_id not in known:
+            hint = near_misses(profile_id, known, "see: fundmatch profiles list")
+            raise UnknownProfile(f"there is no profile {profile_id!r} in this run; {hint}")
+        return profile_id
+
+    def _ours(self, query: str, params: list[Any] | None = None) -> Relation:
+        """A query of our own: it is right, so what fails is the file. Raises WarehouseUnreadable."""
+        try:
+            return self._con.sql(query, params=params or None)
+        except (duckdb.IOException, duckdb.InternalException, duckdb.FatalException) as error:
+            raise WarehouseUnreadable(
+                f"the warehouse is damaged ({first_line(error)}); restore a copy"
+            ) from error
+
+    @cached_property
+    def _names(self) -> list[tuple[str, str]]:
+        """(schema, name) of all tables and views."""
+        return self._con.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE table_catalog = current_database() AND list_contains(?, table_schema) ORDER BY ALL",
+            [list(_LAYERS)],
+        ).fetchall()
 
 
-def open_warehouse(path: Path | str) -> Warehouse:
-    """Open the published warehouse: its file, or the home folder it lies in.
+_NUMBER = count(1)
 
-    Raises NoWarehouse when there is none yet, and WarehouseUnreadable when the file is damaged.
+
+def open_warehouse(path: Path | str | None = None) -> Warehouse:
+    """Open the published warehouse: its file, or the home it lies in; without one FUNDMATCH_HOME, or ./data.
+
+    Raises NoWarehouse when there is none yet, and WarehouseUnreadable when the file is damaged, held by a
+    writer, or of another schema version.
     """
-    file = Path(path)
+    return Warehouse(connect(path))
+
+
+def connect(path: Path | str | None) -> duckdb.DuckDBPyConnection:
+    """An own read-only connection with the published warehouse as its catalog. Raises as `open_warehouse`."""
+    file = Path(path or os.environ.get("FUNDMATCH_HOME") or "data")
     file = file / "warehouse.duckdb" if file.is_dir() else file
     if not file.exists():
         raise NoWarehouse(f"{file}: there is no warehouse yet; make one with: fundmatch run")
     # an own instance: DuckDB would hand out the one this process has open, and with it last week's file
-    connection = duckdb.connect(":memory:")
-    quoted = str(file).replace("'", "''")
+    con = duckdb.connect(":memory:")
     try:
-        connection.execute(f"ATTACH '{quoted}' AS warehouse (READ_ONLY)")
-    except duckdb.Error as error:
-        connection.close()
-        raise WarehouseUnreadable(
-            f"{file}: not a readable warehouse ({str(error).splitlines()[0]}); "
-            "restore a copy, or move it away and run again"
-        ) from error
-    connection.execute("USE warehouse")
-    found = connection.execute("SELECT schema_version FROM core.meta").fetchone()
-    if found != (SCHEMA_VERSION,):
-        connection.close()
-        raise WarehouseUnreadable(
-            f"{file}: its schema version is {found[0] if found else None}, not {SCHEMA_VERSION}; "
-            "move it away, then run again or replay the archive to rebuild it"
+        quoted = str(file).replace("'", "''")
+        con.execute(f"ATTACH '{quoted}' AS published (READ_ONLY)")
+        ((found,),) = con.execute("SELECT schema_version FROM published.core.meta").fetchall()
+    except (duckdb.Error, ValueError) as error:
+        con.close()
+        held = "lock" in str(error)
+        advice = (
+            "another program has it open for writing: close it there, or open it there read-only"
+            if held
+            else "restore a copy, or move it away and run again"
         )
-    return Warehouse(connection)
-
-
-def _dicts(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
-    names = relation.columns
-    return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
-
-
-def _record(model: type[R], row: dict[str, Any]) -> R:
-    """A model out of a row that may have more columns; JSON columns come as text."""
-    values = {name: row[name] for name in model.model_fields}
-    if isinstance(values.get("fields"), str):
-        values["fields"] = json.loads(values["fields"])
-    for contradiction in values.get("contradictions") or ():
-        for claim in contradiction["claims"]:
-            claim["value"] = json.loads(claim["value"] or "null")
-    return model.model_validate(values)
+        raise WarehouseUnreadable(
+            f"{file}: not a readable warehouse ({first_line(error)}); {advice}"
+        ) from error
+    if found != SCHEMA_VERSION:
+        con.close()
+        raise WarehouseUnreadable(f"{file}: {other_version(found)}")
+    con.execute("USE published")
+    con.execute("SET TimeZone = 'UTC'")
+    return con

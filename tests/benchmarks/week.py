@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from conftest import ROOT, SHARED
 from standin_portal import StandInPortal, load_records, portal_rows
 
-from warehouse.read import open_warehouse
+from warehouse.records import open_records
 
 FUNDMATCH = str(Path(sys.executable).with_name("fundmatch"))
 CHANGED = 33  # of so many records the text of one is changed
@@ -46,7 +46,7 @@ def matches(home: Path) -> list[Any]:
 
     Clauses are left out: of some calls the portal prints the deadline with other seconds each time.
     """
-    with open_warehouse(home) as warehouse:
+    with open_records(home) as warehouse:
         return warehouse.sql(
             "SELECT m.* EXCLUDE (run_id, eligibility), "
             "list_transform(m.eligibility.rules, lambda r: r.verdict) FROM core.matches AS m "

@@ -3,5 +3,5 @@ SELECT m.profile_id || ' ~ ' || m.call_id || ': unknown profile, or a call that 
 FROM core.matches AS m
 LEFT JOIN core.profiles AS p ON p.id = m.profile_id
 LEFT JOIN mart.open_calls AS c USING (call_id)
-WHERE m.run_id = (SELECT run_id FROM core.runs ORDER BY started_at DESC, run_id DESC LIMIT 1)
+WHERE m.run_id = (SELECT run_id FROM mart.latest_run)
   AND (p.id IS NULL OR c.call_id IS NULL);

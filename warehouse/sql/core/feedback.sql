@@ -1,12 +1,12 @@
--- A row is what one profile last said of one call.
+-- A row is one thing that a profile said of one call; of the same profile on the same call the newest counts.
 CREATE TABLE core.feedback (
     profile_id VARCHAR NOT NULL,
     call_id VARCHAR NOT NULL,
     verdict VARCHAR NOT NULL,
     why VARCHAR,
     given_at TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (profile_id, call_id)
+    PRIMARY KEY (profile_id, call_id, given_at)
 );
 INSERT INTO core.feedback
-SELECT DISTINCT ON (profile_id, call_id) * FROM (FROM stage_feedback UNION ALL FROM prev.core.feedback)
-ORDER BY profile_id, call_id, given_at DESC, verdict, why;
+SELECT DISTINCT ON (profile_id, call_id, given_at) * FROM (FROM stage_feedback UNION ALL FROM prev.core.feedback)
+ORDER BY profile_id, call_id, given_at, verdict, why;

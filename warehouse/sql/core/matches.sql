@@ -1,4 +1,4 @@
--- A row is one match of one day; a second run for the same day replaces that day's.
+-- A row is one match of one run.
 CREATE TABLE core.matches (
     as_of DATE NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -14,12 +14,7 @@ CREATE TABLE core.matches (
     ) NOT NULL,
     evidence STRUCT(profile_text VARCHAR, call_text VARCHAR, call_heading VARCHAR, weight DOUBLE)[] NOT NULL,
     reasons VARCHAR[] NOT NULL,
-    feedback VARCHAR,              -- what the profile said of this call: relevant, not-for-us
-    PRIMARY KEY (as_of, profile_id, call_id)
+    feedback VARCHAR               -- what the profile said of this call: relevant, not-for-us
 );
-INSERT INTO core.matches
-SELECT * FROM (
-    FROM prev.core.matches WHERE as_of NOT IN (SELECT as_of FROM stage_runs)
-    UNION ALL
-    FROM stage_matches
-) ORDER BY as_of, profile_id, rank;
+INSERT INTO core.matches FROM prev.core.matches;
+INSERT INTO core.matches FROM stage_matches ORDER BY profile_id, rank;

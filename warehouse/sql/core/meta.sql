@@ -1,3 +1,3 @@
 -- One row: the version of this schema.
 CREATE TABLE core.meta (schema_version INTEGER NOT NULL);
-INSERT INTO core.meta VALUES (3);
+INSERT INTO core.meta VALUES (4);

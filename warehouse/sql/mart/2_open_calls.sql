@@ -1,7 +1,7 @@
 -- A row is a call that one may apply to as far as is stated, as of the latest run: open, or with an opening that is
 -- not stated and an end ahead, or begun and open until its money is spent. With the next deadline a newcomer can meet.
 CREATE VIEW mart.open_calls AS
-WITH run AS (SELECT * FROM core.runs ORDER BY started_at DESC, run_id DESC LIMIT 1)
+WITH run AS (FROM mart.latest_run)
 SELECT
     c.*,
     n.next_deadline,
@@ -10,7 +10,7 @@ FROM core.calls AS c
 CROSS JOIN run
 LEFT JOIN (
     SELECT d.call_id, min(d.on_date) AS next_deadline
-    FROM mart.deadlines AS d CROSS JOIN run AS r
+    FROM core.deadlines AS d CROSS JOIN run AS r
     WHERE d.entry AND d.on_date >= r.as_of
     GROUP BY d.call_id
 ) AS n USING (call_id)

@@ -1,6 +1,6 @@
 -- A row is a match of the latest run, with the names an adviser looks for.
 CREATE VIEW mart.matches AS
-WITH run AS (SELECT * FROM core.runs ORDER BY started_at DESC, run_id DESC LIMIT 1)
+WITH run AS (FROM mart.latest_run)
 SELECT
     m.profile_id, p.name AS profile, m.rank, m.score, m.percentile, m.confidence, m.basis, m.feedback,
     m.eligibility.verdict AS verdict, c.title, c.identifier, c.programme, c.level, o.next_deadline, o.days_left,

@@ -3,5 +3,5 @@ CREATE VIEW mart.eligibility AS
 SELECT profile_id, call_id, r.rule, r.verdict, r.clause, r.url
 FROM (
     SELECT profile_id, call_id, unnest(eligibility.rules) AS r FROM core.matches
-    WHERE run_id = (SELECT run_id FROM core.runs ORDER BY started_at DESC, run_id DESC LIMIT 1)
+    WHERE run_id = (SELECT run_id FROM mart.latest_run)
 );

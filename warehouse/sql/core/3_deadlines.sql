@@ -1,5 +1,5 @@
 -- A row is one deadline of one call. `entry` is false for a second stage, which newcomers cannot enter.
-CREATE VIEW mart.deadlines AS
+CREATE VIEW core.deadlines AS
 SELECT
     call_id,
     d.kind AS kind,

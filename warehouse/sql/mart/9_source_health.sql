@@ -6,7 +6,7 @@ SELECT
     coalesce(c.open_calls, 0) AS open_calls,
     coalesce(c.not_seen, 0) AS not_seen -- calls seen once that its latest good crawl lacks
 FROM core.source_health AS h
-JOIN (SELECT * FROM core.runs ORDER BY started_at DESC, run_id DESC LIMIT 1) AS r USING (run_id)
+JOIN mart.latest_run AS r USING (run_id)
 LEFT JOIN (
     SELECT
         source,

@@ -1,6 +1,6 @@
--- A row is one call ever seen, as last seen. Amounts are in EUR, rates are fractions, unknown is NULL.
+-- A row is one call ever seen, as last read. Amounts are in EUR, rates are fractions, unknown is NULL.
 CREATE TABLE core.calls (
-    call_id VARCHAR PRIMARY KEY,   -- "<source>:<key>" of the document it was first known by, and the round's year
+    call_id VARCHAR NOT NULL,      -- "<source>:<key>" of the document it was first known by, and the round's year
     source VARCHAR NOT NULL,
     level VARCHAR NOT NULL,
     programme VARCHAR,

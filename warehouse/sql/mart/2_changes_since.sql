@@ -1,0 +1,77 @@
+-- A row is one thing about one call that differs between the latest run and the last run of a day or of one before it:
+-- mart.changes_since(DATE '2026-06-15'). Without such a run there is nothing to compare with, and no row.
+CREATE MACRO mart.changes_since(since) AS TABLE
+WITH base AS (
+    SELECT * FROM core.runs WHERE as_of <= since ORDER BY as_of DESC, started_at DESC, run_id DESC LIMIT 1
+), later AS (
+    SELECT r.run_id FROM core.runs AS r, base WHERE (r.started_at, r.run_id) > (base.started_at, base.run_id)
+), latest AS (
+    SELECT run_id, as_of FROM mart.latest_run WHERE EXISTS (FROM later)
+), present AS ( -- each call's state now, and whether it is listed
+    SELECT v.*, v.last_run_id = latest.run_id AS listed
+    FROM core.call_versions AS v CROSS JOIN latest WHERE v.next_run_id IS NULL
+), earlier AS ( -- the same of the base run
+    SELECT v.*, v.last_run_id = base.run_id OR v.last_run_id IN (FROM later) AS listed
+    FROM core.call_versions AS v CROSS JOIN base
+    WHERE v.run_id NOT IN (FROM later) AND (v.next_run_id IS NULL OR v.next_run_id IN (FROM later))
+), pair AS (
+    SELECT
+        n.call_id, n.listed, o.listed AS was_listed, o.call_id IS NULL AS fresh, n.valid_from,
+        n.status AS status, n.deadlines AS deadlines, o.deadlines AS old_deadlines,
+        CASE WHEN o.version < n.version THEN to_json(n) END AS now_says, CASE WHEN o.version < n.version THEN to_json(o) END AS said
+    FROM present AS n LEFT JOIN earlier AS o USING (call_id)
+), differing AS (
+    SELECT *, unnest(list_filter(
+        json_keys(now_says),
+        lambda k: k NOT IN (
+            'version', 'run_id', 'valid_from', 'last_run_id', 'next_run_id', 'valid_to', 'changed', 'seen_on', 'listed',
+            'content_sha256', 'status_note', 'checked_on', 'fetched_at', 'page_sha256', 'archive_record', 'printed'
+        ) AND CASE k
+            WHEN 'deadlines' THEN list_transform(deadlines, lambda d: {'at': d."at", 'kind': d.kind, 'opens_on': d.opens_on})
+                IS DISTINCT FROM list_transform(old_deadlines, lambda d: {'at': d."at", 'kind': d.kind, 'opens_on': d.opens_on})
+            WHEN 'documents' THEN json_extract(now_says, '$.documents[*].document_id')
+                IS DISTINCT FROM json_extract(said, '$.documents[*].document_id')
+            ELSE json_extract(now_says, '$.' || k) IS DISTINCT FROM json_extract(said, '$.' || k)
+        END
+    )) AS field
+    FROM pair WHERE now_says IS NOT NULL
+), days AS (
+    SELECT *,
+        list_transform(deadlines, lambda d: d."at"[:10]) AS ends, list_transform(old_deadlines, lambda d: d."at"[:10]) AS old_ends,
+        list_filter(ends, lambda d: NOT list_contains(old_ends, d)) AS added,
+        list_filter(old_ends, lambda d: NOT list_contains(ends, d)) AS removed
+    FROM differing
+), told AS (
+    SELECT
+        call_id,
+        CASE
+            WHEN field = 'status' AND status = 'open' THEN 'opened'
+            WHEN field = 'status' AND status = 'closed' AND list_max(old_ends) > CAST(valid_from AS VARCHAR) THEN 'closed early'
+            WHEN field = 'status' AND status = 'closed' THEN 'closed'
+            WHEN field <> 'deadlines' OR len(added) + len(removed) = 0 THEN 'changed'
+            WHEN len(removed) = 0 THEN 'deadline stated'
+            WHEN len(added) = 0 THEN 'deadline withdrawn'
+            WHEN list_min(added) < list_min(removed) THEN 'deadline earlier'
+            ELSE 'deadline later'
+        END AS change,
+        field,
+        CASE field WHEN 'deadlines' THEN list_aggregate(old_ends, 'string_agg', ', ') WHEN 'sections' THEN NULL
+             ELSE left(json_extract_string(said, '$.' || field), 300) END AS "before",
+        CASE field WHEN 'deadlines' THEN list_aggregate(ends, 'string_agg', ', ') WHEN 'sections' THEN NULL
+             ELSE left(json_extract_string(now_says, '$.' || field), 300) END AS "after",
+        valid_from AS on_date
+    FROM days
+    UNION ALL
+    SELECT
+        call_id,
+        CASE WHEN fresh THEN 'new' WHEN listed THEN 'listed again' ELSE 'not listed' END,
+        NULL, NULL, NULL, CASE WHEN listed THEN valid_from ELSE (SELECT as_of FROM latest) END
+    FROM pair WHERE listed AND fresh OR listed <> was_listed
+)
+SELECT
+    t.change, c.title, c.status, t.field, t."before", t."after", t.on_date, c.programme, c.level, c.identifier, c.url, t.call_id
+FROM told AS t JOIN core.calls AS c USING (call_id)
+ORDER BY
+    list_position(['deadline earlier', 'closed early', 'deadline withdrawn', 'not listed', 'new', 'opened', 'deadline stated',
+        'deadline later', 'listed again', 'closed', 'changed'], t.change),
+    t.call_id, t.field;
