@@ -25,8 +25,8 @@ def publish(built: Path, current: Path) -> None:
     """Move `built` to `current` atomically, its tables as Parquet beside it; open readers keep the old.
 
     Files that earlier builds left behind are removed when their process is gone, and all Parquet but the
-    newest and the one before, which may still be read. Raises WarehouseError when there is no room; nothing is then
-    published.
+    newest and the one before, which may still be read. Raises WarehouseError when there is no room; nothing
+    is then published.
     """
     folder = current.parent / "parquet"
     aside = folder / built.name
@@ -99,6 +99,8 @@ def _lead_to(folder: Path, link: Path) -> None:
     aside = link.with_name(f"{link.name}.{os.getpid()}.building")
     aside.unlink(missing_ok=True)
     aside.symlink_to(settled.name)
+    if link.is_dir() and not link.is_symlink():  # a copy of a home that followed the link
+        shutil.rmtree(link)
     aside.replace(link)
     for other in link.parent.iterdir():
         if (
