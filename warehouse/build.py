@@ -19,7 +19,7 @@ import duckdb
 
 from pipeline.schema import Call, Feedback, Issue, Match, Organisation, Profile, RawCall, Run, SourceHealth
 from pipeline.themes import named_themes
-from warehouse import SCHEMA_VERSION
+from warehouse import SCHEMA_VERSION, dictionary
 from warehouse.errors import WarehouseError, first_line, other_version
 from warehouse.layers import statements, tables, views
 
@@ -119,6 +119,7 @@ def _rebuilt(
     con.execute("DETACH prev")
     for view in views():
         con.execute(view)
+    con.execute("; ".join(["BEGIN", *dictionary.comments(dictionary.tables(con)), "COMMIT"]))
     con.execute("CHECKPOINT")
 
 

@@ -2,7 +2,7 @@
 CREATE TABLE core.calls (
     call_id VARCHAR NOT NULL,      -- "<source>:<key>" of the document it was first known by, and the round's year
     source VARCHAR NOT NULL,
-    level VARCHAR NOT NULL,
+    level VARCHAR NOT NULL,        -- national, regional, interregional, european
     programme VARCHAR,
     title VARCHAR NOT NULL,
     url VARCHAR NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE core.calls (
     eligible_costs_max_eur DOUBLE,
     own_contribution_min_eur DOUBLE,
     own_contribution_min_rate DOUBLE,
-    funding_rate DOUBLE,           -- of every applicant
+    funding_rate DOUBLE,           -- paid of eligible costs, to every applicant
     funding_rate_sme DOUBLE,       -- of SMEs, where it differs
     trl_min INTEGER,
     trl_max INTEGER,
@@ -55,9 +55,9 @@ CREATE TABLE core.calls (
     archive_record VARCHAR NOT NULL,
     printed MAP(VARCHAR, VARCHAR) NOT NULL, -- field → the source's own words
     content_sha256 VARCHAR NOT NULL, -- of all but provenance and status
-    first_seen_on DATE,
-    last_seen_on DATE NOT NULL,    -- "not seen since", where in_latest_run is false
-    in_latest_run BOOLEAN NOT NULL
+    first_seen_on DATE,            -- day of the page in which it was first read
+    last_seen_on DATE NOT NULL,    -- day of its newest page: "not seen since", where in_latest_run is false
+    in_latest_run BOOLEAN NOT NULL -- whether its source still lists it
 );
 INSERT INTO core.calls
 SELECT * FROM (

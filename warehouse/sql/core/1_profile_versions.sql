@@ -5,8 +5,8 @@ CREATE TABLE core.profile_versions (
     last_run_id VARCHAR NOT NULL,  -- the last run that used it so; runs between used it so, too
     id VARCHAR NOT NULL,
     name VARCHAR NOT NULL,
-    kind VARCHAR NOT NULL,
-    language VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,         -- sme, large_company, fieldlab, hub, testbed, research_organisation, public_body, ngo
+    language VARCHAR NOT NULL,     -- of the texts and of the digest: nl, en
     label VARCHAR NOT NULL,        -- example, to be confirmed, confirmed
     country VARCHAR NOT NULL,
     nuts VARCHAR[] NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE core.profile_versions (
     trl INTEGER,                   -- readiness today of what it seeks money for
     project_costs_eur DOUBLE,      -- of the project it has in mind
     partners INTEGER,              -- that are ready to join, itself not counted
-    partner_countries VARCHAR[] NOT NULL,
+    partner_countries VARCHAR[] NOT NULL, -- ISO 3166, of those partners
     description VARCHAR NOT NULL,
     offers VARCHAR[] NOT NULL,
     seeks VARCHAR[] NOT NULL,

@@ -1,6 +1,6 @@
 -- A row is one theme of the region's industry that a call names, as last read.
 CREATE TABLE core.call_themes (
-    call_id VARCHAR NOT NULL,
+    call_id VARCHAR NOT NULL,      -- the call
     theme VARCHAR NOT NULL,        -- of pipeline/themes.yml
     term VARCHAR NOT NULL          -- the words of the call that name it
 );

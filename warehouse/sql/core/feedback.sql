@@ -2,7 +2,7 @@
 CREATE TABLE core.feedback (
     profile_id VARCHAR NOT NULL,
     call_id VARCHAR NOT NULL,
-    verdict VARCHAR NOT NULL,
+    verdict VARCHAR NOT NULL,      -- relevant, not-for-us; cleared: what was said before is withdrawn
     why VARCHAR,
     given_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (profile_id, call_id, given_at)

@@ -1,8 +1,8 @@
 -- A row is one fault or oddity of one run.
 CREATE TABLE core.issues (
-    run_id VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,       -- the run
     source VARCHAR NOT NULL,
-    severity VARCHAR NOT NULL,
+    severity VARCHAR NOT NULL,     -- info, warning, error
     code VARCHAR NOT NULL,
     detail VARCHAR NOT NULL,
     key VARCHAR                    -- the record it concerns

@@ -2,7 +2,7 @@
 CREATE TABLE core.runs (
     run_id VARCHAR PRIMARY KEY,
     as_of DATE NOT NULL,
-    mode VARCHAR NOT NULL,
+    mode VARCHAR NOT NULL,         -- live: read from the sites; replay: from stored pages
     started_at TIMESTAMPTZ NOT NULL,
     model VARCHAR NOT NULL,
     stages STRUCT(name VARCHAR, seconds DOUBLE, items BIGINT)[] NOT NULL,

@@ -69,7 +69,14 @@ WITH base AS (
     FROM pair WHERE listed AND fresh OR listed <> was_listed
 )
 SELECT
-    t.change, c.title, c.status, t.field, t."before", t."after", t.on_date, c.programme, c.level, c.identifier, c.url, t.call_id
+    t.change,    -- new, opened, closed, closed early, deadline earlier, deadline later, deadline stated,
+                 -- deadline withdrawn, changed, not listed, listed again
+    c.title, c.status,
+    t.field,     -- of core.calls, that says something else; NULL: the whole call came, went or came back
+    t."before",  -- what it said, at most 300 characters, days of deadlines; NULL: nothing, or it is a long text
+    t."after",   -- what it says now, likewise
+    t.on_date,   -- day of the run that first had it so
+    c.programme, c.level, c.identifier, c.url, t.call_id
 FROM told AS t JOIN core.calls AS c USING (call_id)
 ORDER BY
     list_position(['deadline earlier', 'closed early', 'deadline withdrawn', 'not listed', 'new', 'opened', 'deadline stated',

@@ -4,8 +4,8 @@ CREATE VIEW mart.open_calls AS
 WITH run AS (FROM mart.latest_run)
 SELECT
     c.*,
-    n.next_deadline,
-    n.next_deadline - run.as_of AS days_left
+    n.next_deadline,                        -- soonest that a newcomer can meet, from the run's day on; NULL: none is stated
+    n.next_deadline - run.as_of AS days_left -- from the run's day to next_deadline
 FROM core.calls AS c
 CROSS JOIN run
 LEFT JOIN (

@@ -19,18 +19,21 @@ WITH record AS (
 )
 SELECT
     c.org_id,                               -- profile id, "<source>:<key>" of a catalogue, or participant identification code
-    c.name,
+    c.name,                                 -- as its origin writes it
     c.kind,                                 -- as its origin tells it: a profile's kind, the catalogue's words, CORDIS' activity
     c.country,                              -- as its origin writes it
-    c.nuts,
-    c.place,
-    c.sme,                                  -- NULL: not stated
+    c.nuts,                                 -- NUTS code of its region; NULL: not stated
+    c.place,                                -- town, or address, as its origin writes it
+    c.sme,                                  -- small or medium-sized enterprise; NULL: not stated
     c.origin,                               -- profile, edih, cordis
-    coalesce(r.projects, CASE WHEN c.pic IS NOT NULL AND EXISTS (FROM core.projects) THEN 0 END) AS projects, -- NULL: not known
-    coalesce(r.coordinated, CASE WHEN c.pic IS NOT NULL AND EXISTS (FROM core.projects) THEN 0 END) AS coordinated,
-    r.last_signed_on,
+    coalesce(r.projects, CASE WHEN c.pic IS NOT NULL AND EXISTS (FROM core.projects) THEN 0 END)
+        AS projects,                        -- EU projects that it takes or took part in; NULL: not known
+    coalesce(r.coordinated, CASE WHEN c.pic IS NOT NULL AND EXISTS (FROM core.projects) THEN 0 END)
+        AS coordinated,                     -- those of them that it coordinates
+    r.last_signed_on,                       -- signing of its latest project's grant agreement
     r.eur,                                  -- the EU's contributions to it, as far as stated
-    coalesce(r.projects, CASE WHEN c.pic IS NOT NULL AND EXISTS (FROM core.projects) THEN 0 END) = 0 AS newcomer, -- NULL: not known
-    c.website,
-    c.pic
+    coalesce(r.projects, CASE WHEN c.pic IS NOT NULL AND EXISTS (FROM core.projects) THEN 0 END) = 0
+        AS newcomer,                        -- whether it is in none; NULL: not known
+    c.website,                              -- its own
+    c.pic                                   -- participant identification code; NULL: not known, and its record neither
 FROM candidate AS c LEFT JOIN record AS r ON r.org_id = c.pic;

@@ -19,15 +19,15 @@ WITH northern AS (
     FROM core.call_themes AS t JOIN mart.open_calls AS c USING (call_id) GROUP BY t.theme
 )
 SELECT
-    theme,
+    theme,                                      -- of pipeline/themes.yml
     coalesce(a.open_calls, 0) AS open_calls,    -- whose title or keywords name the theme
     a.budget_eur,                               -- of those that state their own money
     a.next_deadline,                            -- soonest of them
     coalesce(t.companies, 0) AS companies,      -- of the north, that give the theme in their profile
     coalesce(t.labs, 0) AS labs,                -- labs, hubs and research organisations of the north that do
     coalesce(a.open_calls, 0) > 0 AND coalesce(t.labs, 0) = 0 AS gap, -- money is open, and nobody in the north offers it
-    coalesce(t.company_names, []) AS company_names,
-    coalesce(t.lab_names, []) AS lab_names,
-    coalesce(a.call_ids, []) AS call_ids
+    coalesce(t.company_names, []) AS company_names, -- of those companies
+    coalesce(t.lab_names, []) AS lab_names, -- of those labs
+    coalesce(a.call_ids, []) AS call_ids    -- of those open calls
 FROM told AS t FULL JOIN asked AS a USING (theme)
 ORDER BY gap DESC, open_calls DESC, theme;

@@ -13,8 +13,8 @@ SELECT
     position,                               -- 1 is the first of its part
     coalesce(told, e.call_heading, r.rule) AS name, -- the reason, the heading in the call, or the rule
     r.verdict,                              -- pass, fail, unknown
-    e.profile_text,
+    e.profile_text,                         -- the profile's sentence, of evidence
     coalesce(e.call_text, r.clause) AS call_text, -- the call's sentence, or the clause that decides
     e.weight,                               -- cosine of the two passages
-    r.url
+    r.url                                   -- where the clause stands
 FROM piece;
