@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from test_warehouse import AS_OF, PROFILE, SEEN, call, hostile, match, published, week
 
-from pipeline.schema import Deadline, Feedback, Organisation, Page, SourceHealth
+from pipeline.schema import Deadline, Eligibility, Feedback, Organisation, Page, Rule, SourceHealth
 from warehouse.build import check, upgrade
 from warehouse.errors import (
     BadQuery,
@@ -261,9 +261,8 @@ def test_why_a_match_is_as_it_is(tmp_path: Path) -> None:
 
 
 def test_deadlines_of_a_profile_leave_out_what_it_may_not_or_does_not_want(tmp_path: Path) -> None:
-    failed = match("eu_portal:2", 2).model_copy(
-        update={"eligibility": match().eligibility.model_copy(update={"verdict": "fail"})}
-    )
+    failing = Rule(rule="time", verdict="fail", clause="x")
+    failed = match("eu_portal:2", 2, eligibility=Eligibility(verdict="fail", rules=(failing,)))
     unwanted = match("eu_portal:3", 3, feedback="not-for-us")
     calls = [call(str(n), **ends(f"2026-07-0{n}")) for n in range(1, 5)]
     with open_warehouse(

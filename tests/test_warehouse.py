@@ -314,60 +314,6 @@ def test_the_last_run_of_a_day_counts_and_the_one_before_is_kept(tmp_path: Path)
         assert warehouse.sql("SELECT count(*) FROM core.matches").fetchall() == [(2,)]
 
 
-LATE = Deadline(at=date(2026, 6, 1), printed="p", kind="single")
-PLANTED: dict[str, dict[str, Any]] = {
-    "call_without_origin": {"calls": [call(archive_record="")]},
-    "open_after_its_deadline": {"calls": [call(deadlines=(LATE,))]},
-    "deadline_without_words": {
-        "calls": [call(deadlines=(LATE.model_copy(update={"printed": ""}),), status="closed")],
-        "matches": [],
-    },
-    "grant_bounds": {"calls": [call(grant_min_eur=2e6, grant_max_eur=1e6)]},
-    "value_bounds": {"calls": [call(funding_rate=70.0)]},
-    "match_to_unknown": {"matches": [match("eu_portal:absent")]},
-    "match_ranks": {"matches": [match(rank=2)]},
-    "match_bounds": {"matches": [match(score=1.5)]},
-}
-
-
-@pytest.mark.parametrize(("name", "fault"), PLANTED.items(), ids=PLANTED.keys())
-def test_each_check_catches_its_planted_fault(tmp_path: Path, name: str, fault: dict[str, Any]) -> None:
-    good = published(tmp_path, week(1))
-    before = good.read_bytes()
-    with pytest.raises(WarehouseError, match=f"check {name}: "):
-        published(tmp_path, week(2, **fault))
-    assert good.read_bytes() == before
-
-
-def test_the_version_check_catches_a_lost_version(tmp_path: Path) -> None:
-    aside = tmp_path / "w.building"
-    build(week(), aside, None)
-    with duckdb.connect(str(aside)) as con:
-        con.execute("DELETE FROM core.call_versions")
-    with pytest.raises(WarehouseError, match="check version_gaps"):
-        check(aside)
-
-
-@pytest.mark.parametrize("lost", ["projects", "participants"])
-def test_the_participation_check_catches_a_lost_project_or_organisation(tmp_path: Path, lost: str) -> None:
-    aside = tmp_path / "w.building"
-    build(week(), aside, None)
-    with duckdb.connect(str(aside)) as con:
-        con.execute("INSERT INTO core.projects (project_id) VALUES ('101')")
-        con.execute("INSERT INTO core.participants (org_id, name) VALUES ('999', 'A')")
-        con.execute("INSERT INTO core.participations VALUES ('101', '999', 'coordinator', 1.0)")
-    check(aside)
-    with duckdb.connect(str(aside)) as con:
-        con.execute(f"DELETE FROM core.{lost}")
-    with pytest.raises(WarehouseError, match="check participation_of_unknown: 101 ~ 999: unknown"):
-        check(aside)
-
-
-def test_every_check_file_has_a_planted_fault() -> None:
-    names = {path.stem for path in (ROOT / "warehouse" / "sql" / "check").glob("*.sql")}
-    assert names == PLANTED.keys() | {"version_gaps", "participation_of_unknown"}
-
-
 def test_the_newest_feedback_counts_and_is_carried_over(tmp_path: Path) -> None:
     def said(verdict: Any, call_id: str, day: int) -> Feedback:
         given_at = SEEN + timedelta(days=day, microseconds=1)
@@ -381,7 +327,7 @@ def test_the_newest_feedback_counts_and_is_carried_over(tmp_path: Path) -> None:
 
 def test_a_second_stage_does_not_keep_a_call_open(tmp_path: Path) -> None:
     stages = (
-        LATE.model_copy(update={"kind": "stage 1"}),
+        Deadline(at=date(2026, 6, 1), printed="p", kind="stage 1"),
         Deadline(at=date(2026, 9, 1), printed="p", kind="stage 2"),
     )
     with pytest.raises(WarehouseError, match="open_after_its_deadline"):

@@ -137,7 +137,10 @@ def check(target: Path) -> None:
     found = []
     with duckdb.connect(str(target), read_only=True) as con:
         for name, query in statements("check").items():
-            offenders = [str(why) for (why,) in con.execute(query).fetchmany(6)]
+            try:
+                offenders = [str(why) for (why,) in con.execute(query).fetchmany(6)]
+            except duckdb.Error as error:
+                offenders = [f"cannot be evaluated ({first_line(error)})"]
             if offenders:
                 told = "; ".join(offenders[:5]) + (" …" if len(offenders) > 5 else "")
                 found.append(f"check {name}: {told}")

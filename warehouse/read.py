@@ -30,7 +30,7 @@ from warehouse.errors import (
     near_misses,
     other_version,
 )
-from warehouse.layers import statements, views
+from warehouse.layers import plain, statements, views
 
 Relation = duckdb.DuckDBPyRelation
 W = TypeVar("W", bound="Warehouse")
@@ -219,7 +219,7 @@ class Warehouse:
         past = statements("past")
         for statement in past.values():
             con.execute(statement)
-        own = {name.lstrip("0123456789_") for name in past}
+        own = {plain(name) for name in past}
         stored = con.execute(
             "SELECT table_name FROM duckdb_tables() "
             "WHERE database_name = 'published' AND schema_name = 'core'"
