@@ -8,23 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import css_inline
-import yaml
 from jinja2 import BaseLoader, Environment, StrictUndefined, select_autoescape
 
-from pipeline.deadlines import day_of, disputed_deadlines, next_deadline, on
+from pipeline.deadlines import next_deadline, on
 from pipeline.reasons import is_close
-from pipeline.schema import Call, Deadline, Match, Profile, SourceHealth
+from pipeline.schema import Call, Match, Profile, SourceHealth
+from pipeline.wording import (
+    Words,
+    day_in_words,
+    deadline_in_words,
+    line,
+    money_in_words,
+    readiness_in_words,
+    web_address,
+    wording,
+)
 
 SHOWN = 5  # matches a mail tells in full: more are not read
 FURTHER = 3  # loosely related ones it names below
-READERS_ZONE = ZoneInfo("Europe/Amsterdam")
 _FOLDER = files("pipeline").joinpath("templates")
 
 
@@ -69,16 +76,16 @@ def compose(
     `calls` are by id and hold every matched call. Sources that could not be read are told of. A call that was
     marked not-for-us is in no mail.
     """
-    words = _words()[profile.language]
+    words = wording(profile.language)
     wanted = [match for match in matches if match.feedback != "not-for-us"]
     items = [_item(match, calls[match.call_id], words, as_of) for match in wanted]
     shown = [item for item in items if item.close][:SHOWN]
     further = [item for item in items if not item.close][:FURTHER]
     count = words["counts"][min(len(shown), 2)].format(count=len(shown))
     week = as_of.isocalendar().week
-    subject = words["subject"].format(count=count, name=_line(profile.name), week=week)
+    subject = words["subject"].format(count=count, name=line(profile.name), week=week)
     view = {
-        "name": _line(profile.name),
+        "name": line(profile.name),
         "profile": profile,
         "items": shown,
         "further": further,
@@ -99,7 +106,7 @@ def contents(profiles: Sequence[Profile], subjects: Mapping[str, str], as_of: da
     return page.render(profiles=profiles, subjects=subjects, as_of=as_of, week=as_of.isocalendar().week)
 
 
-def _notice(source: SourceHealth, words: dict[str, Any]) -> str:
+def _notice(source: SourceHealth, words: Words) -> str:
     """That a source could not be read, and how old what is shown of it is."""
     seen = source.last_good_at
     kind = "partial" if source.state == "partial" else "old" if seen else "missing"
@@ -110,7 +117,7 @@ def _notice(source: SourceHealth, words: dict[str, Any]) -> str:
     )
 
 
-def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
+def _item(match: Match, call: Call, words: Words, as_of: date) -> Item:
     ahead = next_deadline(call, as_of)
     left = (on(ahead) - as_of).days if ahead else None
     kind = words["kinds"].get(call.kind)
@@ -119,17 +126,17 @@ def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
     programme = call.programme or issuer or words["programme_unknown"]
     origin = [programme, words["levels"][call.level], kind, marked]
     return Item(
-        title=_line(call.title),
-        url=call.url if call.url.startswith(("https://", "http://")) else None,
-        origin=_line(" · ".join(part for part in origin if part)),
-        deadline=_deadline_in_words(call, ahead, words),
+        title=line(call.title),
+        url=web_address(call.url),
+        origin=line(" · ".join(part for part in origin if part)),
+        deadline=deadline_in_words(call, ahead, words),
         days_left=words["days_left"][min(left, 2)].format(days=left) if left is not None else "",
         soon=left is not None and left <= 21,
         facts=_facts(call, words),
         verdict=words["verdicts"][match.eligibility.verdict],
         questions=_questions(match, words),
-        reason=_line(" ".join(match.reasons)),
-        evidence=tuple((_line(e.profile_text), _line(e.call_text)) for e in match.evidence[:1]),
+        reason=line(" ".join(match.reasons)),
+        evidence=tuple((line(e.profile_text), line(e.call_text)) for e in match.evidence[:1]),
         standing=words["standing"]["best" if match.percentile == 100 else "better"].format(
             percent=int(match.percentile)
         ),
@@ -137,115 +144,25 @@ def _item(match: Match, call: Call, words: dict[str, Any], as_of: date) -> Item:
     )
 
 
-def _deadline_in_words(call: Call, ahead: Deadline | None, words: dict[str, Any]) -> str:
-    """The deadline that counts now, its role, and its hour in the reader's zone where one is stated."""
-    spent = f", {words['until_spent']}" if call.until_spent else ""
-    spent += f"; {words['opening_unknown']}" if call.status == "unknown" else ""
-    if ahead is None:
-        disputed = disputed_deadlines(call)
-        if disputed:
-            claims = " / ".join(f"“{_line(claim.printed)}”" for claim in disputed.claims)
-            return str(words["disputed"].format(claims=claims))
-        return f"{words['rolling'] if call.rolling else words['no_deadline']}{spent}"
-    at = ahead.at
-    if isinstance(at, datetime):
-        at = at.astimezone(READERS_ZONE)
-        hour = f", {at:%H:%M} ({at:%Z})"
-    else:
-        hour = f" ({words['hour_unknown']})"
-    role = words["roles"].get(ahead.kind, "")
-    later = [day_in_words(on(d), words) for d in call.deadlines if on(d) > on(ahead)]
-    then = f"; {words['then']} {', '.join(later)}" if later else ""
-    return f"{role}{day_in_words(day_of(at), words)}{hour}{spent}{then}"
-
-
-def _facts(call: Call, words: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _facts(call: Call, words: Words) -> tuple[tuple[str, str], ...]:
     labels = words["labels"]
-    action = [(labels["action"], _line(call.type_of_action))] if call.type_of_action else []
+    action = [(labels["action"], line(call.type_of_action))] if call.type_of_action else []
     levels = readiness_in_words(call, words)
     ready = [(labels["trl"], levels)] if levels else []
-    parent = [(labels["parent"], _line(call.parent_topic))] if call.parent_topic else []
+    parent = [(labels["parent"], line(call.parent_topic))] if call.parent_topic else []
     return ((labels["money"], money_in_words(call, words)), *action, *ready, *parent)
 
 
-def readiness_in_words(call: Call, words: dict[str, Any]) -> str:
-    """The TRL span, open where the call states only one end; empty where it states none."""
-    least, most = call.trl_min, call.trl_max
-    if least and most:
-        return str(least) if least == most else f"{least}–{most}"
-    which = "from" if least else "to"
-    return str(words["trl"][which].format(level=least or most)) if least or most else ""
-
-
-def money_in_words(call: Call, words: dict[str, Any]) -> str:
-    """Grant, budget and rate, each only where the source states it."""
-    said = words["money"]
-    parts = []
-    least, most = call.grant_min_eur, call.grant_max_eur
-    if least and most and least != most:
-        parts.append(
-            said["grant_range"].format(least=euros_in_words(least, words), most=euros_in_words(most, words))
-        )
-    elif least or most:
-        which = "grant" if least and most else "grant_max" if most else "grant_min"
-        parts.append(said[which].format(amount=euros_in_words(most or least or 0.0, words)))
-    if call.budget_total_eur:
-        which = "budget_for" if call.expected_grants else "budget"
-        budget = euros_in_words(call.budget_total_eur, words)
-        parts.append(said[which].format(amount=budget, grants=call.expected_grants))
-    elif call.call_budget_total_eur:
-        parts.append(said["pot"].format(amount=euros_in_words(call.call_budget_total_eur, words)))
-    if call.remaining_budget_eur is not None:
-        parts.append(said["remaining"].format(amount=euros_in_words(call.remaining_budget_eur, words)))
-    if call.eligible_costs_min_eur:
-        parts.append(said["costs_min"].format(amount=euros_in_words(call.eligible_costs_min_eur, words)))
-    if call.funding_rate:
-        parts.append(said["rate"].format(percent=f"{call.funding_rate * 100:g}"))
-    if call.funding_rate_sme and call.funding_rate_sme != call.funding_rate:
-        parts.append(said["rate_sme"].format(percent=f"{call.funding_rate_sme * 100:g}"))
-    if call.own_contribution_min_rate:
-        parts.append(said["own"].format(percent=f"{call.own_contribution_min_rate * 100:g}"))
-    return "; ".join(parts) or str(said["unknown"])
-
-
-def euros_in_words(amount: float, words: dict[str, Any]) -> str:
-    """An amount to the euro: whole thousands above a million in millions, the rest in digits."""
-    whole = round(amount)
-    if whole >= 1_000_000 and whole % 1_000 == 0:
-        digits, unit = f"{whole / 1e6:.3f}".rstrip("0").rstrip("."), f" {words['million']}"
-    else:
-        digits, unit = f"{whole:,}", ""
-    if words["decimal"] == ",":
-        digits = digits.translate(str.maketrans(",.", ".,"))
-    return f"€ {digits}{unit}"
-
-
-def day_in_words(day: date, words: dict[str, Any]) -> str:
-    """A day as 15 June 2026."""
-    return f"{day.day} {words['months'][day.month - 1]} {day.year}"
-
-
-def _questions(match: Match, words: dict[str, Any]) -> tuple[tuple[str, str | None], ...]:
+def _questions(match: Match, words: Words) -> tuple[tuple[str, str | None], ...]:
     """What the call says about applying, in its own words, what shuts out first; then in one line what it
     does not state. A bare amount says nothing that the money does not say."""
     rules = sorted(match.eligibility.rules, key=lambda rule: rule.verdict != "fail")
     rules = [rule for rule in rules if rule.verdict != "pass"]
-    clauses = [(words["questions"][r.rule]["said"], _line(r.clause)) for r in rules if r.clause]
+    clauses = [(words["questions"][r.rule]["said"], line(r.clause)) for r in rules if r.clause]
     said = [(label, clause) for label, clause in clauses if any(c.isalpha() for c in clause)]
     silent = [words["questions"][r.rule]["silent"] for r in rules if not r.clause]
     silence = words["silence"].format(things=", ".join(silent))
     return (*said, *([(silence, None)] if silent else []))
-
-
-def _line(text: str) -> str:
-    """A text on one line."""
-    return " ".join(text.split())
-
-
-@cache
-def _words() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = yaml.safe_load(_FOLDER.joinpath("words.yml").read_text("utf-8"))
-    return found
 
 
 class _Packaged(BaseLoader):

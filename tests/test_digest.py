@@ -10,8 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import a_call
 
-from pipeline import digest
-from pipeline.digest import Mail, compose, contents
+from pipeline.digest import SHOWN, Mail, compose, contents
 from pipeline.schema import (
     Call,
     Deadline,
@@ -22,6 +21,7 @@ from pipeline.schema import (
     Rule,
     SourceHealth,
 )
+from pipeline.wording import wording
 
 AS_OF = date(2026, 6, 15)
 SEEN = datetime(2026, 6, 15, 5, tzinfo=UTC)
@@ -197,7 +197,7 @@ def test_the_html_needs_nothing_from_elsewhere_and_fits_a_mail() -> None:
     shown = [match(n, call_id=f"eu_portal:{n}") for n in range(1, 41)]
     made = compose(profile(), shown, found, [], AS_OF)
     assert len(made.html.encode()) < 100_000
-    assert made.html.count("Read the call") == digest.SHOWN
+    assert made.html.count("Read the call") == SHOWN
     assert "Other open calls fit less well" in made.text
     assert not re.search(r"(src|background|@import|url\()", re.sub(r"background(-color)?:", "", made.html))
     assert "prefers-color-scheme: dark" in made.html and 'lang="en"' in made.html
@@ -247,9 +247,8 @@ def test_both_languages_have_the_same_words() -> None:
             return {path}
         return {found for name, inner in value.items() for found in keys(inner, f"{path}/{name}")}
 
-    words = digest._words()
-    assert keys(words["en"]) == keys(words["nl"])
-    assert not [path for path in keys(words["nl"]) if "True" in path or "False" in path]
+    assert keys(wording("en")) == keys(wording("nl"))
+    assert not [path for path in keys(wording("nl")) if "True" in path or "False" in path]
 
 
 def test_the_list_of_previews_links_to_each_and_escapes_names() -> None:
