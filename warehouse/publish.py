@@ -22,11 +22,11 @@ _ASIDE = re.compile(r"\.(\d+)\.building(\.\w+)?$")
 
 
 def publish(built: Path, current: Path) -> None:
-    """Move `built` to `current` atomically, its tables as Parquet beside it; open readers keep the old.
+    """Move `built`, `<name>.<pid>.building`, to `current` atomically, its tables as Parquet beside it.
 
-    Files that earlier builds left behind are removed when their process is gone, and all Parquet but the
-    newest and the one before, which may still be read. Raises WarehouseError when there is no room; nothing
-    is then published.
+    Open readers keep the old. Files that earlier builds left behind are removed when their process is gone,
+    and all Parquet but the newest and the one before, which may still be read. Raises WarehouseError when
+    there is no room; nothing is then published.
     """
     folder = current.parent / "parquet"
     aside = folder / built.name

@@ -233,16 +233,18 @@ class Warehouse:
 
     def call_id(self, name: str) -> str:
         """A call's id, by that, its identifier or a document's id. Raises UnknownCall, naming near misses."""
+        if name in self._call_ids:
+            return name
         found = [
-            key
+            str(key)
             for (key,) in self._ours(
-                "SELECT call_id FROM core.calls WHERE ? IN (call_id, identifier) OR list_contains("
+                "SELECT call_id FROM core.calls WHERE identifier = ? OR list_contains("
                 "list_transform(documents, lambda d: d.document_id), ?) ORDER BY call_id",
                 [name, name],
             ).fetchall()
         ]
-        if name in found or len(found) == 1:
-            return name if name in found else str(found[0])
+        if len(found) == 1:
+            return found[0]
         if found:
             raise UnknownCall(
                 f"{name!r} is the identifier of several calls; give one of {', '.join(found[:5])}"
@@ -253,9 +255,8 @@ class Warehouse:
 
     def _profile(self, profile_id: str | None) -> str | None:
         """The id itself. Raises UnknownProfile where the run knows no such profile."""
-        known = [key for (key,) in self._ours("SELECT id FROM core.profiles ORDER BY id").fetchall()]
-        if profile_id is not None and profile_id not in known:
-            hint = near_misses(profile_id, known, "see: fundmatch profiles list")
+        if profile_id is not None and profile_id not in self._profiles:
+            hint = near_misses(profile_id, self._profiles, "see: fundmatch profiles list")
             raise UnknownProfile(f"there is no profile {profile_id!r} in this run; {hint}")
         return profile_id
 
@@ -267,6 +268,16 @@ class Warehouse:
             raise WarehouseUnreadable(
                 f"the warehouse is damaged ({first_line(error)}); restore a copy"
             ) from error
+
+    @cached_property
+    def _profiles(self) -> list[str]:
+        """Ids of the run's profiles."""
+        return [str(key) for (key,) in self._ours("SELECT id FROM core.profiles ORDER BY id").fetchall()]
+
+    @cached_property
+    def _call_ids(self) -> frozenset[str]:
+        """Ids of the run's calls: kept, as every question about one call begins with its name."""
+        return frozenset(str(key) for (key,) in self._ours("SELECT call_id FROM core.calls").fetchall())
 
     @cached_property
     def _names(self) -> list[tuple[str, str]]:

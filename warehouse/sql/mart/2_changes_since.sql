@@ -8,23 +8,31 @@ WITH base AS (
 ), latest AS (
     SELECT run_id, as_of FROM mart.latest_run WHERE EXISTS (FROM later)
 ), present AS ( -- each call's state now, and whether it is listed
-    SELECT v.*, v.last_run_id = latest.run_id AS listed
+    SELECT v.call_id, v.version, v.valid_from, v.last_run_id = latest.run_id AS listed
     FROM core.call_versions AS v CROSS JOIN latest WHERE v.next_run_id IS NULL
 ), earlier AS ( -- the same of the base run
-    SELECT v.*, v.last_run_id = base.run_id OR v.last_run_id IN (FROM later) AS listed
+    SELECT v.call_id, v.version, v.last_run_id = base.run_id OR v.last_run_id IN (FROM later) AS listed
     FROM core.call_versions AS v CROSS JOIN base
     WHERE v.run_id NOT IN (FROM later) AND (v.next_run_id IS NULL OR v.next_run_id IN (FROM later))
 ), pair AS (
-    SELECT
-        n.call_id, n.listed, o.listed AS was_listed, o.call_id IS NULL AS fresh, n.valid_from,
-        n.status AS status, n.deadlines AS deadlines, o.deadlines AS old_deadlines,
-        CASE WHEN o.version < n.version THEN to_json(n) END AS now_says, CASE WHEN o.version < n.version THEN to_json(o) END AS said
+    SELECT n.call_id, n.version, n.valid_from, n.listed, o.version AS old_version, o.listed AS was_listed
     FROM present AS n LEFT JOIN earlier AS o USING (call_id)
+), touched AS ( -- fields that a state since then has otherwise than the one before it; NULL: not known which
+    SELECT p.call_id, CASE WHEN count(v.changed) = count(*) THEN list_distinct(flatten(list(v.changed))) END AS fields
+    FROM pair AS p JOIN (FROM core.call_versions SEMI JOIN later USING (run_id)) AS v
+        ON v.call_id = p.call_id AND v.version > p.old_version
+    GROUP BY p.call_id
+), both_say AS ( -- in full, where the state is another
+    SELECT p.call_id, t.fields, n.valid_from, n.status, n.deadlines, o.deadlines AS old_deadlines, to_json(n) AS now_says, to_json(o) AS said
+    FROM pair AS p JOIN touched AS t USING (call_id)
+    JOIN (FROM core.call_versions SEMI JOIN later USING (run_id)) AS n USING (call_id, version)
+    JOIN (FROM core.call_versions WHERE next_run_id IN (FROM later)) AS o ON o.call_id = p.call_id AND o.version = p.old_version
+    WHERE p.old_version < p.version
 ), differing AS (
     SELECT *, unnest(list_filter(
-        json_keys(now_says),
+        coalesce(fields, json_keys(now_says)),
         lambda k: k NOT IN (
-            'version', 'run_id', 'valid_from', 'last_run_id', 'next_run_id', 'valid_to', 'changed', 'seen_on', 'listed',
+            'version', 'run_id', 'valid_from', 'last_run_id', 'next_run_id', 'valid_to', 'changed', 'seen_on', 'in_latest_run',
             'content_sha256', 'status_note', 'checked_on', 'fetched_at', 'page_sha256', 'archive_record', 'printed'
         ) AND CASE k
             WHEN 'deadlines' THEN list_transform(deadlines, lambda d: {'at': d."at", 'kind': d.kind, 'opens_on': d.opens_on})
@@ -34,7 +42,7 @@ WITH base AS (
             ELSE json_extract(now_says, '$.' || k) IS DISTINCT FROM json_extract(said, '$.' || k)
         END
     )) AS field
-    FROM pair WHERE now_says IS NOT NULL
+    FROM both_say
 ), days AS (
     SELECT *,
         list_transform(deadlines, lambda d: d."at"[:10]) AS ends, list_transform(old_deadlines, lambda d: d."at"[:10]) AS old_ends,
@@ -64,9 +72,9 @@ WITH base AS (
     UNION ALL
     SELECT
         call_id,
-        CASE WHEN fresh THEN 'new' WHEN listed THEN 'listed again' ELSE 'not listed' END,
+        CASE WHEN old_version IS NULL THEN 'new' WHEN listed THEN 'listed again' ELSE 'not listed' END,
         NULL, NULL, NULL, CASE WHEN listed THEN valid_from ELSE (SELECT as_of FROM latest) END
-    FROM pair WHERE listed AND fresh OR listed <> was_listed
+    FROM pair WHERE listed AND old_version IS NULL OR listed <> was_listed
 )
 SELECT
     t.change,    -- new, opened, closed, closed early, deadline earlier, deadline later, deadline stated,
