@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import duckdb
 
@@ -31,6 +31,10 @@ from warehouse.errors import (
     other_version,
 )
 from warehouse.layers import plain, statements, views
+
+if TYPE_CHECKING:
+    from warehouse.cards import Card
+    from warehouse.records import Records
 
 Relation = duckdb.DuckDBPyRelation
 W = TypeVar("W", bound="Warehouse")
@@ -101,6 +105,27 @@ class Warehouse:
             "WHERE profile_id = ? AND call_id = ? ORDER BY part, position",
             [self._profile(profile_id), self.call_id(call_id)],
         )
+
+    def card(self, call_id: str, profile_id: str | None = None) -> Card:
+        """A call as a notebook shows it; with a profile, why it fits. Raises UnknownCall, UnknownProfile."""
+        from warehouse.cards import call_card, match_card
+
+        records = self._records
+        call, as_of = records.call(call_id), records.day()
+        if profile_id is None:
+            return call_card(call, as_of)
+        self._profile(profile_id)
+        profile = next(each for each in records.profile_records() if each.id == profile_id)
+        match = next((m for m in records.match_records(profile_id) if m.call_id == call.call_id), None)
+        if match is None:
+            return call_card(call, as_of, f"No match of {profile.name} with this call was kept in this run.")
+        return match_card(profile, call, match, as_of)
+
+    def compare(self, *call_ids: str) -> Card:
+        """Calls side by side as a notebook shows them. Raises UnknownCall."""
+        from warehouse.cards import comparison
+
+        return comparison([self._records.call(each) for each in call_ids], self._records.day())
 
     def changes(self, profile_id: str | None = None, *, since: date | None = None) -> Relation:
         """What differs from the last run of an earlier day, or of the day `since`; a row a call and field.
@@ -268,6 +293,13 @@ class Warehouse:
             raise WarehouseUnreadable(
                 f"the warehouse is damaged ({first_line(error)}); restore a copy"
             ) from error
+
+    @cached_property
+    def _records(self) -> Records:
+        """The same connection for typed records."""
+        from warehouse.records import Records
+
+        return self if isinstance(self, Records) else Records(self._con)
 
     @cached_property
     def _profiles(self) -> list[str]:

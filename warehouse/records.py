@@ -20,6 +20,7 @@ from pipeline.schema import (
     Run,
     SourceHealth,
 )
+from warehouse.errors import UnknownDay
 from warehouse.read import Relation, Warehouse, connect
 
 R = TypeVar("R", bound=Record)
@@ -85,6 +86,13 @@ class Records(Warehouse):
         """The newest run, or None in a warehouse without one."""
         found = _dicts(self._ours("FROM mart.latest_run"))
         return _record(Run, found[0]) if found else None
+
+    def day(self) -> date:
+        """The day that the newest run counts as today. Raises UnknownDay in a warehouse without one."""
+        last = self.latest_run()
+        if last is None:
+            raise UnknownDay("the warehouse holds no run yet; make one with: fundmatch run")
+        return last.as_of
 
     def topics(self) -> Relation:
         """Topics of earlier calls, by id: topic_id, title, keywords."""
