@@ -435,20 +435,31 @@ def train_command(
 
 @app.command()
 def export(
-    what: Annotated[str, typer.Argument(help="calls, matches or deadlines.")],
+    what: Annotated[str, typer.Argument(help="calls, matches, deadlines or changes.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
-    file_format: Annotated[str, typer.Option("--format", help="parquet, xlsx, csv or ics.")] = "xlsx",
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="xlsx, csv, parquet or ics; else what OUT ends with.")
+    ] = None,
+    profile_id: Annotated[str | None, typer.Option("--profile", help="Of one profile only.")] = None,
+    days: Annotated[int | None, typer.Option(min=0, help="Deadlines not further away than this.")] = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only calls that are open.")] = False,
 ) -> None:
-    """Write calls, matches or deadlines to a file."""
-    if what not in ("calls", "matches", "deadlines"):
-        raise UsageError(f"{what!r}: export calls, matches or deadlines")
-    if file_format not in ("parquet", "xlsx", "csv", "ics") or (file_format == "ics" and what != "deadlines"):
-        raise UsageError(f"--format {file_format}: use parquet, xlsx or csv; ics for deadlines")
+    """Write calls, matches, deadlines or changes as Excel, CSV or Parquet, or deadlines as a calendar."""
+    from warehouse.export import FORMATS
     from warehouse.export import export as write
 
+    if what not in ("calls", "matches", "deadlines", "changes"):
+        raise UsageError(f"{what!r}: export calls, matches, deadlines or changes")
+    form = file_format or out.suffix.removeprefix(".").lower() or "xlsx"
+    if form not in FORMATS or (form == "ics" and what != "deadlines"):
+        raise UsageError(f"--format {form}: use xlsx, csv or parquet; ics for deadlines")
+    if (days is not None and what != "deadlines") or (only_open and what != "calls"):
+        raise UsageError("--days is for deadlines, --open for calls")
+    if profile_id is not None and what == "calls":
+        raise UsageError("--profile is for matches, deadlines and changes; calls are the same for all")
     with _warehouse() as warehouse:
-        rows = write(warehouse, what, file_format, out)  # type: ignore[arg-type]
-    print(f"{rows} rows in {out}")
+        rows = write(warehouse, what, form, out, profile_id, days=days, open_only=only_open)  # type: ignore[arg-type]
+    print(f"{rows} {'events' if form == 'ics' else 'rows'} in {out}")
 
 
 def _warehouse() -> Records:

@@ -16,7 +16,7 @@ from pipeline.dates import Round, day
 from pipeline.moments import either, is_bare, numbered, words
 from pipeline.schema import Call, Contradiction, Deadline, DeadlineKind, Status
 
-_ENTRY_KINDS = ("single", "stage 1", "cut-off")
+ENTRY_KINDS = ("single", "stage 1", "cut-off")
 
 
 def deadlines(printed: Sequence[str], model: str | None) -> tuple[Deadline, ...]:
@@ -35,7 +35,7 @@ def deadlines(printed: Sequence[str], model: str | None) -> tuple[Deadline, ...]
 
 def entry_deadlines(call: Call) -> list[Deadline]:
     """Deadlines by which a newcomer can still enter: a second stage is only for those in the first."""
-    return [d for d in call.deadlines if d.kind in _ENTRY_KINDS]
+    return [d for d in call.deadlines if d.kind in ENTRY_KINDS]
 
 
 def next_deadline(call: Call, as_of: date) -> Deadline | None:
@@ -189,7 +189,7 @@ def status(
 
     `disputed` are closing days that exclude each other: only what all of them say counts.
     """
-    entry = [d for d in found if d.kind in _ENTRY_KINDS]
+    entry = [d for d in found if d.kind in ENTRY_KINDS]
     days = [on(d) for d in entry] or list(disputed)
     known: Status = claim if claim in ("forthcoming", "open", "closed") else "unknown"  # type: ignore[assignment]
     if days and max(days) < as_of:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 import subprocess
@@ -44,7 +43,6 @@ from pipeline.schema import (
 )
 from warehouse.build import Week, build, check, stamp
 from warehouse.errors import WarehouseError, WarehouseUnreadable
-from warehouse.export import export
 from warehouse.publish import publish
 from warehouse.records import open_records
 
@@ -418,49 +416,3 @@ def test_final_times_reach_the_run(tmp_path: Path) -> None:
     stamp(aside, run)
     with open_records(aside) as warehouse:
         assert warehouse.latest_run() == run
-
-
-def test_csv_cells_never_compute(tmp_path: Path) -> None:
-    current = published(tmp_path, week(calls=[call(), hostile()]))
-    with open_records(current) as warehouse:
-        assert export(warehouse, "calls", "csv", tmp_path / "c.csv") == 2
-    with (tmp_path / "c.csv").open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert {row["title"][:2] for row in rows} == {"Ca", "'="}
-
-
-def test_excel_keeps_formulas_as_text_and_links_as_links(tmp_path: Path) -> None:
-    from openpyxl import load_workbook
-
-    current = published(tmp_path, week(calls=[call(), hostile()]))
-    with open_records(current) as warehouse:
-        export(warehouse, "calls", "xlsx", tmp_path / "c.xlsx")
-    sheet = load_workbook(tmp_path / "c.xlsx").worksheets[0]
-    names = [cell.value for cell in sheet[1]]
-    titles = [row[names.index("title")] for row in sheet.iter_rows(min_row=2)]
-    assert {cell.data_type for cell in titles} == {"s"}
-    assert sheet.cell(2, names.index("url") + 1).hyperlink.target == "https://example.org/1"
-    assert sheet.auto_filter.ref and sheet.freeze_panes == "A2"
-
-
-def test_calendar_is_stable_and_says_when_the_hour_is_unknown(tmp_path: Path) -> None:
-    from icalendar import Calendar
-
-    current = published(tmp_path, week(calls=[call(), hostile()]))
-    with open_records(current) as warehouse:
-        assert export(warehouse, "deadlines", "ics", tmp_path / "a.ics") == 2
-        export(warehouse, "deadlines", "ics", tmp_path / "b.ics")
-    assert (tmp_path / "a.ics").read_bytes() == (tmp_path / "b.ics").read_bytes()
-    events = list(Calendar.from_ical((tmp_path / "a.ics").read_bytes()).walk("VEVENT"))
-    by_day = {event.decoded("dtstart"): event for event in events}
-    assert "hour is not stated" in str(by_day[date(2026, 9, 1)]["description"])
-    assert datetime(2026, 6, 30, 22, 0, tzinfo=UTC) in by_day
-
-
-def test_parquet_is_readable_by_any_engine(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    current = published(tmp_path, week())
-    with open_records(current) as warehouse:
-        assert export(warehouse, "matches", "parquet", tmp_path / "m.parquet") == 1
-    assert pq.read_table(tmp_path / "m.parquet").column("title").to_pylist() == ["Call 1"]

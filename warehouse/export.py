@@ -1,76 +1,158 @@
-"""Calls, matches and deadlines as files: Parquet, CSV, Excel and iCalendar. Scraped text stays text."""
+"""What advisers take along: calls, matches, deadlines and changes as Excel, CSV, Parquet or a calendar.
+
+Excel and CSV hold what people read, a table's title first; Parquet holds every column. A file is written
+aside and moved in place. Scraped text stays text in all of them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import os
 import re
-from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from duckdb import DuckDBPyRelation
+import duckdb
 
-from warehouse.errors import WarehouseError
-from warehouse.records import Records
+from pipeline.wording import wording
+from warehouse import excel
+from warehouse.errors import WarehouseError, first_line
+from warehouse.layers import statements
+from warehouse.read import Relation, Warehouse
 
-What = Literal["calls", "matches", "deadlines"]
-Format = Literal["parquet", "xlsx", "csv", "ics"]
+What = Literal["calls", "matches", "deadlines", "changes"]
+Format = Literal["xlsx", "csv", "parquet", "ics"]
+FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet", "ics")
 
-_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-LONGEST_CELL = 32_000  # Excel holds 32,767 characters
-ALARM_DAYS = 14
+# whose comments tell what the columns are
+_TOLD_BY = {
+    "calls": "mart.open_calls",
+    "matches": "mart.matches",
+    "deadlines": "mart.deadlines_ahead",
+    "changes": "mart.changes_since",
+}
+# columns of a call that are for programs, or too long for a cell
+_NOT_FOR_PEOPLE = {
+    "printed",
+    "sections",
+    "conditions",
+    "documents",
+    "contradictions",
+    "content_sha256",
+    "page_sha256",
+    "archive_record",
+    "position",
+}
+_FIRST = ("title", "change", "next_deadline", "on_date", "at", "days_left", "status", "deadlines")
+# a spreadsheet computes what begins so, also after spaces or a quote, and in full width
+_COMPUTED = re.compile(r"[\s\"'\u00a0\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 
-def export(warehouse: Records, what: What, form: Format, out: Path) -> int:
-    """Write a table to `out`, aside and moved in place; the number of rows. Raises WarehouseError."""
-    tables: dict[str, Callable[[], DuckDBPyRelation]] = {
-        "calls": warehouse.calls,
-        "matches": warehouse.matches,
-        "deadlines": warehouse.deadlines,
-    }
-    relation = tables[what]()
+def export(
+    warehouse: Warehouse,
+    what: What,
+    form: Format,
+    out: Path,
+    profile_id: str | None = None,
+    *,
+    days: int | None = None,
+    open_only: bool = False,
+) -> int:
+    """Write a table to `out`; the number of its rows, in a calendar of its events.
+
+    With a profile: its matches, and the deadlines and changes of its calls. `days` is for deadlines,
+    `open_only` for calls. Raises UnknownProfile, and WarehouseError where the form cannot hold it or the file
+    cannot be written.
+    """
+    if form == "ics" and what != "deadlines":
+        raise WarehouseError(f"a calendar holds deadlines, not {what}; write xlsx, csv or parquet")
+    if out.is_dir():
+        raise WarehouseError(f"{out}: is a folder; name a file in it, such as {out / f'{what}.{form}'}")
+    relation = _relation(warehouse, what, profile_id, days, open_only)
     aside = out.with_name(f"{out.name}.{os.getpid()}.writing")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if form == "parquet":
-            relation.to_parquet(str(aside))
-            rows = int(warehouse.sql("SELECT count(*) FROM read_parquet(?)", [str(aside)]).fetchall()[0][0])
+            rows = _parquet(aside, warehouse, relation)
+        elif form == "ics":
+            rows = _calendar(aside, warehouse, relation, profile_id)
         else:
-            columns, found = relation.columns, relation.fetchall()
+            columns, found = _for_people(relation, of_one=profile_id is not None)
             rows = len(found)
-            writer = {"csv": _csv, "xlsx": _excel, "ics": _calendar}[form]
-            run = warehouse.latest_run()
-            writer(aside, columns, found, run.as_of if run else date.min)
+            if form == "csv":
+                _csv(aside, columns, found)
+            else:
+                excel.write(aside, columns, found, _about(warehouse, what, profile_id, columns, rows))
         aside.replace(out)
-    except OSError as error:
-        raise WarehouseError(f"{out}: cannot be written ({error.strerror})") from error
+    except (OSError, duckdb.IOException) as error:
+        told = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+        raise WarehouseError(f"{out}: cannot be written ({told})") from error
     finally:
         with contextlib.suppress(OSError):  # gone already where all went well
             aside.unlink()
     return rows
 
 
-def _plain(value: Any) -> Any:
-    """A cell: numbers and days as they are, nested values as JSON, text without control characters."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None)
-    if value is None or isinstance(value, bool | int | float | date):
-        return value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return _ILLEGAL.sub("", text)[:LONGEST_CELL]
+def _relation(
+    warehouse: Warehouse, what: What, profile_id: str | None, days: int | None, open_only: bool
+) -> Relation:
+    if what == "calls":
+        return warehouse.calls(open_only=open_only)
+    if what == "matches":
+        return warehouse.matches(profile_id)
+    if what == "changes":
+        return warehouse.changes(profile_id)
+    return warehouse.deadlines(profile_id, days=days)
 
 
-def _csv(out: Path, columns: list[str], rows: Iterable[tuple[Any, ...]], as_of: date) -> None:
-    """UTF-8 with a mark, which Excel needs; text that a spreadsheet would compute gets an apostrophe."""
+def _parquet(aside: Path, warehouse: Warehouse, relation: Relation) -> int:
+    relation.to_parquet(str(aside), compression="zstd")
+    ((rows,),) = warehouse.sql("SELECT count(*) FROM read_parquet(?)", [str(aside)]).fetchall()
+    return int(rows)
+
+
+def _for_people(relation: Relation, *, of_one: bool) -> tuple[list[str], list[list[Any]]]:
+    """Columns that people read, the title and the days first, and rows with nested values in words.
+
+    `of_one`: all rows are of one profile, which then is no column.
+    """
+    hidden = _NOT_FOR_PEOPLE | ({"profile", "profile_id"} if of_one else set())
+    shown = [name for name in relation.columns if name not in hidden]
+    first = [name for name in _FIRST if name in shown]
+    if "rank" in shown:
+        first = ["title", *(name for name in ("profile", "rank") if name in shown), *first[1:]]
+    last = [name for name in shown if name.endswith("_id") or name == "url"]
+    columns = first + [name for name in shown if name not in first + last] + last
+    places = [relation.columns.index(name) for name in columns]
+    return columns, [[_in_words(row[place]) for place in places] for row in relation.fetchall()]
+
+
+def _in_words(value: Any) -> Any:
+    """A nested value as text: "a; b" of a list, "name: value" of what is known of a record."""
+    if isinstance(value, dict):
+        if "at" in value:  # a deadline
+            return f"{value['at']} ({value['kind']})"
+        told = (f"{name.replace('_', ' ')}: {_in_words(v)}" for name, v in value.items() if v is not None)
+        return ", ".join(told) or None
+    if isinstance(value, list | tuple):
+        return "; ".join(str(_in_words(each)) for each in value) or None
+    return value
+
+
+def _csv(out: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Commas and quotes as RFC 4180 has them, UTF-8 with the mark that Excel needs.
+
+    Text that a spreadsheet would compute gets an apostrophe; numbers are left as they are.
+    """
 
     def cell(value: Any) -> Any:
-        plain = _plain(value)
-        return f"'{plain}" if isinstance(plain, str) and plain.startswith(_FORMULA) else plain
+        if not isinstance(value, str):
+            return value.isoformat() if isinstance(value, date) else value
+        told = excel.plain(value)
+        return f"'{told}" if _COMPUTED.match(told) else told
 
     with out.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
@@ -78,63 +160,45 @@ def _csv(out: Path, columns: list[str], rows: Iterable[tuple[Any, ...]], as_of: 
         writer.writerows([cell(value) for value in row] for row in rows)
 
 
-def _excel(out: Path, columns: list[str], rows: list[tuple[Any, ...]], as_of: date) -> None:
-    from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.styles import Font
-    from openpyxl.utils import get_column_letter
+def _calendar(out: Path, warehouse: Warehouse, wanted: Relation, profile_id: str | None) -> int:
+    """Events of the deadlines wanted, and of those moved or withdrawn that an earlier calendar may have."""
+    from warehouse import calendar
 
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("fundmatch")
-    for number, name in enumerate(columns, start=1):
-        longest = max((len(str(row[number - 1] or "")) for row in rows[:200]), default=0)
-        sheet.column_dimensions[get_column_letter(number)].width = min(max(longest, len(name)) + 2, 60)
-    sheet.freeze_panes = "A2"
-    sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{len(rows) + 1}"
-
-    def cell(name: str, value: Any) -> Any:
-        made = WriteOnlyCell(sheet, value=_plain(value))
-        if isinstance(value, str):
-            made.data_type = "s"  # never a formula, whatever it begins with
-            if name == "url" and value.startswith(("https://", "http://")):
-                made.hyperlink = value
-                made.font = Font(color="0563C1", underline="single")
-        return made
-
-    header = [WriteOnlyCell(sheet, value=name) for name in columns]
-    for made in header:
-        made.font = Font(bold=True)
-    sheet.append(header)
-    for row in rows:
-        sheet.append([cell(name, value) for name, value in zip(columns, row, strict=True)])
-    book.save(out)
+    said = wording("en")
+    name = said["calendar"]["name"]
+    if profile_id is not None:
+        ((called, language),) = warehouse.sql(
+            "SELECT name, language FROM core.profiles WHERE id = ?", [profile_id]
+        ).fetchall()
+        said = wording(language)
+        name = said["calendar"]["name_of"].format(name=called)
+    calls = sorted({call_id for (call_id,) in wanted.project("call_id").fetchall()})
+    states = warehouse.sql(statements("export")["deadline_states"], [calls, profile_id])
+    columns = states.columns
+    rows = [dict(zip(columns, row, strict=True)) for row in states.fetchall()]
+    ((as_of,),) = warehouse.sql("SELECT as_of FROM mart.latest_run").fetchall()
+    made = calendar.write(rows, as_of, name, said)
+    out.write_bytes(made)
+    return made.count(b"BEGIN:VEVENT\r\n")
 
 
-def _calendar(out: Path, columns: list[str], rows: list[tuple[Any, ...]], as_of: date) -> None:
-    """One event a deadline: a whole day where the hour is not stated; an alarm two weeks before."""
-    from icalendar import Alarm, Calendar, Event
+def _about(
+    warehouse: Warehouse, what: What, profile_id: str | None, columns: Sequence[str], rows: int
+) -> list[tuple[str, str]]:
+    """What the rows are, of which run, and what each column means."""
+    from warehouse.dictionary import columns as told
 
-    calendar = Calendar()
-    calendar.add("prodid", "-//fundmatch//deadlines//EN")
-    calendar.add("version", "2.0")
-    for row in rows:
-        call = dict(zip(columns, row, strict=True))
-        event = Event()
-        event.add("uid", f"{call['call_id']}/{call['kind']}/{call['position']}@fundmatch".replace(" ", "-"))
-        event.add("dtstamp", datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC))
-        event.add("dtstart", call["at"] or call["on_date"])
-        event.add("summary", _plain(f"Deadline: {call['title']}"))
-        hour = "" if call["at"] else " The hour is not stated by the source."
-        event.add(
-            "description",
-            _plain(f"{call['kind']} deadline, printed as {call['printed']}.{hour}\n{call['url']}"),
-        )
-        if str(call["url"]).startswith(("https://", "http://")):
-            event.add("url", call["url"])
-        alarm = Alarm()
-        alarm.add("action", "DISPLAY")
-        alarm.add("description", _plain(f"{ALARM_DAYS} days left: {call['title']}"))
-        alarm.add("trigger", timedelta(days=-ALARM_DAYS))
-        event.add_component(alarm)
-        calendar.add_component(event)
-    out.write_bytes(calendar.to_ical())
+    ((run_id, as_of),) = warehouse.sql("SELECT run_id, as_of FROM mart.latest_run").fetchall()
+    says = told(_TOLD_BY[what])
+    return [
+        ("fundmatch", "Funding calls and their fit, as read from the sources' own pages"),
+        ("What", f"{what} of {profile_id}" if profile_id else what),
+        ("As known on", f"{as_of} (run {run_id})"),
+        ("Rows", str(rows)),
+        ("An empty cell", "is not stated by the source, so unknown; never zero, never no"),
+        ("A rank or a score", "orders calls by how well they fit; it says nothing of the chance of winning"),
+        ("What counts", "is the call's own page; the title leads there"),
+        ("", ""),
+        ("Column", "What it is"),
+        *((excel.heading(name, ()), says.get(name, "")) for name in columns),
+    ]
