@@ -88,9 +88,10 @@ def rebuilding(
 
     `staged` names the tables that are filled from those; all others are carried over from `previous` as they
     are. Raises WarehouseError when `previous` is damaged or newer, and when there is no room for the new one.
+    What could not be finished is removed.
     """
     try:
-        with duckdb.connect(str(target)) as con:
+        with _removed_on_failure(target), duckdb.connect(str(target)) as con:
             yield from _rebuilt(con, previous, staged)
     except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -99,6 +100,17 @@ def rebuilding(
             f"{target.parent}: the new warehouse cannot be written ({first_line(error)}); "
             "make room there, then run again; what was published stays"
         ) from error
+
+
+@contextmanager
+def _removed_on_failure(target: Path) -> Iterator[None]:
+    """Remove the file and its log where the body raises: on a full disk they would be in the way."""
+    try:
+        yield
+    except BaseException:
+        for each in (target, target.with_name(f"{target.name}.wal")):
+            each.unlink(missing_ok=True)
+        raise
 
 
 def _rebuilt(

@@ -26,7 +26,7 @@ def publish(built: Path, current: Path) -> None:
 
     Open readers keep the old. Files that earlier builds left behind are removed when their process is gone,
     and all Parquet but the newest and the one before, which may still be read. Raises WarehouseError when
-    there is no room; nothing is then published.
+    there is no room; nothing is then published, and `built` is removed.
     """
     folder = current.parent / "parquet"
     aside = folder / built.name
@@ -38,6 +38,8 @@ def publish(built: Path, current: Path) -> None:
         _sync(current.parent)
         _lead_to(aside, folder / "latest")
     except (duckdb.Error, OSError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        built.unlink(missing_ok=True)
         raise WarehouseError(
             f"{current.parent}: the new warehouse cannot be published ({first_line(error)}); "
             "make room there, then run again"
