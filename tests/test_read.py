@@ -407,3 +407,20 @@ def test_source_health_of_a_past_day_is_that_days(tmp_path: Path) -> None:
     with open_warehouse(published(tmp_path, week(1, health=broken), week(2))) as warehouse:
         assert [row[3] for row in warehouse.sources().fetchall()] == ["ok"]
         assert [row[3] for row in warehouse.as_of(AS_OF).sources().fetchall()] == ["broken"]
+
+
+def test_a_block_that_is_damaged_is_told_where_it_is_read(tmp_path: Path) -> None:
+    current = published(tmp_path, week(calls=[call(str(n)) for n in range(2_000)], matches=[]))
+    whole = current.read_bytes()
+    told = 0
+    for place in range(12_288 + 5_000, len(whole), 262_144):
+        current.write_bytes(whole[:place] + b"\xff" * 100 + whole[place + 100 :])
+        try:
+            with open_warehouse(current) as warehouse:
+                for read in (warehouse.calls, warehouse.matches, warehouse.deadlines, warehouse.profiles):
+                    read().fetchall()
+                warehouse.sql("FROM core.call_versions").fetchall()
+        except WarehouseUnreadable as error:
+            assert "restore a copy" in str(error) and "open for writing" not in str(error)
+            told += 1
+    assert told

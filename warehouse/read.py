@@ -58,6 +58,8 @@ class Warehouse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if isinstance(error, duckdb.Error) and _is_damage(error):
+            raise _damaged(error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -289,10 +291,10 @@ class Warehouse:
         """A query of our own: it is right, so what fails is the file. Raises WarehouseUnreadable."""
         try:
             return self._con.sql(query, params=params or None)
-        except (duckdb.IOException, duckdb.InternalException, duckdb.FatalException) as error:
-            raise WarehouseUnreadable(
-                f"the warehouse is damaged ({first_line(error)}); restore a copy"
-            ) from error
+        except duckdb.Error as error:
+            if _is_damage(error):
+                raise _damaged(error) from error
+            raise
 
     @cached_property
     def _records(self) -> Records:
@@ -333,6 +335,18 @@ def open_warehouse(path: Path | str | None = None) -> Warehouse:
     return Warehouse(connect(path))
 
 
+def _is_damage(error: duckdb.Error) -> bool:
+    """Whether an error comes from what is on the disk: a block is wrong, or cannot be read."""
+    kinds = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
+    return isinstance(error, kinds) or "Corrupt database file" in str(error)
+
+
+def _damaged(error: duckdb.Error) -> WarehouseUnreadable:
+    return WarehouseUnreadable(
+        f"the warehouse is damaged ({first_line(error)}); restore a copy, or move it away and run again"
+    )
+
+
 def connect(path: Path | str | None) -> duckdb.DuckDBPyConnection:
     """An own read-only connection with the published warehouse as its catalog. Raises as `open_warehouse`."""
     file = Path(path or os.environ.get("FUNDMATCH_HOME") or "data")
@@ -347,7 +361,7 @@ def connect(path: Path | str | None) -> duckdb.DuckDBPyConnection:
         ((found,),) = con.execute("SELECT schema_version FROM published.core.meta").fetchall()
     except (duckdb.Error, ValueError) as error:
         con.close()
-        held = "lock" in str(error)
+        held = "Could not set lock" in str(error)
         advice = (
             "another program has it open for writing: close it there, or open it there read-only"
             if held
