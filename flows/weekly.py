@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import secrets
 import shutil
@@ -15,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -376,10 +377,18 @@ def _age(missed: Crawl) -> list[str]:
 
 
 def peak_memory_mib() -> float:
-    """Peak resident size of this process plus that of its largest child so far, in MiB."""
+    """Peak resident size of this process plus that of its largest child so far, in MiB.
+
+    On Linux `ru_maxrss` begins at the size of whoever started the process (exec keeps the larger of the
+    two, getrusage(2)), so that the process's own peak is read from proc(5)'s `VmHWM` where there is one.
+    """
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        if high_water := re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE):
+            own = int(high_water[1])
     return round((own + child) / unit, 1)
 
 

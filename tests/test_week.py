@@ -94,6 +94,14 @@ def test_a_second_run_encodes_nothing_and_gives_the_same_matches(home: Path, fun
     assert runs[0][1] < 2048  # the second one ran in the process of all tests
 
 
+def test_the_peak_of_a_run_is_its_own_whatever_process_started_it() -> None:
+    """exec hands the size of the parent on in `ru_maxrss`, so that a large cron would be told as ours."""
+    told = "from flows.weekly import peak_memory_mib; print(peak_memory_mib())"
+    ballast = bytearray(b"x" * (1 << 30))
+    peak = float(subprocess.run([sys.executable, "-c", told], capture_output=True, text=True).stdout)
+    assert 20 < peak < len(ballast) / 2**20
+
+
 def test_match_and_calls_give_the_contract_as_one_json_document(
     demo: tuple[Path, str], fundmatch: Fundmatch
 ) -> None:
