@@ -461,8 +461,12 @@ def test_kill_9_at_any_moment_leaves_one_import_or_the_other(tmp_path: Path, hom
     code = KILLED.format(tests=str(ROOT / "tests"), home=str(home), sources=str(tmp_path))
     halves = 0
     for number in range(4):
+        left = set(home.glob("*.building*"))
         child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-        time.sleep(1.6 + number * 0.23)
+        until = time.monotonic() + 60
+        while not set(home.glob("*.building*")) - left and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(number * 0.03)  # from the first moment of an import on
         child.send_signal(signal.SIGKILL)
         child.wait()
         halves += bool(list(home.glob("*.building*")))

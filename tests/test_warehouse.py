@@ -380,8 +380,10 @@ import sys; sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_warehouse import published, week, call
 home = Path({home!r})
+print("begun", flush=True)
 for number in range(2, 1000):
     published(home, week(number, calls=[call(str(n), deadlines=()) for n in range(1, 300)]))
+    print(number, flush=True)
 """
 
 
@@ -391,8 +393,15 @@ def test_kill_9_at_any_moment_leaves_a_whole_warehouse(tmp_path: Path) -> None:
     for number in range(5):
         with open_records(current) as warehouse:
             done = len(warehouse.runs().fetchall())
-        child = subprocess.Popen([sys.executable, "-c", code.replace("range(2,", f"range({done + 1},")])
-        time.sleep(0.9 + number * 0.13)
+        child = subprocess.Popen(
+            [sys.executable, "-c", code.replace("range(2,", f"range({done + 1},")],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        for _ in range(1 + number % 2):  # begun, and in every second round: a week is published
+            assert child.stdout.readline()
+        time.sleep(0.05 + number * 0.06)
         child.send_signal(signal.SIGKILL)
         child.wait()
         with open_records(current) as warehouse:
