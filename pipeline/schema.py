@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AwareDatetime,
@@ -327,6 +328,49 @@ class Match(Record):
     evidence: tuple[Evidence, ...]  # sentences of both that are nearest in meaning, best first
     reasons: tuple[str, ...]  # why it ranks where it does, in sentences for a reader
     feedback: Literal["relevant", "not-for-us"] | None = None  # what the profile said of this very call
+
+
+class Wishes(Record):
+    """How a reader wants to be told."""
+
+    language: Literal["nl", "en"] = "nl"
+    cadence: Literal["weekly", "monthly", "deadlines"] = "weekly"  # of new calls; deadlines are told weekly
+    when_nothing: Literal["short", "none"] = "none"  # a short mail where there is nothing to tell, or none
+    least_percentile: Annotated[float, Field(ge=0, le=100)] = 80.0  # of the new calls that are told in full
+    zone: str = "Europe/Amsterdam"  # IANA name of the time zone that hours are told in
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{value!r} is no time zone; write it as Europe/Amsterdam") from error
+
+
+class Subscription(Wishes):
+    """One mailing list that one address agreed to get: a profile's digest, or an adviser's mail."""
+
+    subscription_id: str  # the same for the same address, list and profile in one home
+    address: str  # where it goes
+    list: Literal["digest", "adviser"]
+    profiles: tuple[Slug, ...] = ()  # the one that a digest is of; an adviser's clients, none: all
+    consent_on: date  # day of the consent
+    consent_source: Text  # how it was given: a form, a letter, a meeting
+    stopped_on: date | None = None  # day on which the reader, or a refusing server, ended it
+
+
+class Told(Record):
+    """What a reader was last told of a call."""
+
+    profile_id: str  # the profile that it was told for
+    call_id: str  # the call, by the id that it then had
+    on: date  # day of the mail
+    status: Status
+    listed: bool  # whether its source still listed it
+    deadlines: tuple[Deadline, ...]  # those by which one could enter
+    nearly_empty: bool  # whether its pot was
+    reminded: int | None = None  # least number of days ahead at which its next deadline was told again
 
 
 class Stage(Record):
