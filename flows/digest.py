@@ -1,4 +1,4 @@
-"""Digest previews: each profile's mail as an HTML and a text file, and a page that lists them."""
+"""Digest previews: each profile's first mail as an HTML and a text file, and a page that lists them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import date
 from pathlib import Path
 
 from flows.home import Home, write_whole
-from pipeline.digest import compose, contents
-from pipeline.feedback import hidden
-from pipeline.schema import Call, Match, Profile, SourceHealth
+from pipeline.digest import Edition, compose, contents, helpers_of
+from pipeline.news import Week, news
+from pipeline.schema import Call, Match, Profile, SourceHealth, Wishes
 
 
 def week_of(as_of: date) -> str:
@@ -26,13 +26,20 @@ def write_previews(
     health: Sequence[SourceHealth],
     as_of: date,
 ) -> Path:
-    """Write `<home>/digests/<week>/<profile>.html`, `.txt` and `index.html`; returns that folder."""
+    """Write `<home>/digests/<week>/<profile>.html`, `.txt` and `index.html`; returns that folder.
+
+    A preview is what a reader of the profile would get who was told nothing yet.
+    """
     folder = home.digests / week_of(as_of)
     by_id = {call.call_id: call for call in calls}
+    edition = Edition(Week(as_of, by_id, frozenset(by_id)), health, helpers_of(profiles, matches))
+    mine: dict[str, list[Match]] = {}
+    for match in matches:
+        mine.setdefault(match.profile_id, []).append(match)
     subjects = {}
     for profile in profiles:
-        mine = [m for m in matches if m.profile_id == profile.id and not hidden(m)]
-        mail = compose(profile, mine, by_id, health, as_of)
+        found = news(profile.id, mine.get(profile.id, []), (), Wishes(), edition.week)
+        mail = compose(profile, found, edition, Wishes())
         subjects[profile.id] = mail.subject
         write_whole(folder / f"{profile.id}.html", mail.html)
         write_whole(folder / f"{profile.id}.txt", f"{mail.subject}\n\n{mail.text}")

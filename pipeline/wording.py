@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from pipeline.deadlines import day_of, disputed_deadlines, on
+from pipeline.deadlines import disputed_deadlines, on
 from pipeline.schema import Call, Deadline
 
 Words = dict[str, Any]  # the wording of one language
@@ -36,6 +36,8 @@ def wording(language: str) -> Words:
 
 def line(text: str) -> str:
     """A text on one line, without characters that are not seen."""
+    if text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+        return text  # as most are
     return " ".join(_UNSEEN.sub("", text).split())
 
 
@@ -44,7 +46,7 @@ def web_address(url: str | None) -> str | None:
     return url if url and url.startswith(("https://", "http://")) else None
 
 
-def deadline_in_words(call: Call, ahead: Deadline | None, words: Words) -> str:
+def deadline_in_words(call: Call, ahead: Deadline | None, words: Words, zone: ZoneInfo = READERS_ZONE) -> str:
     """The deadline that counts now, its role, and its hour in the reader's zone where one is stated."""
     spent = f", {words['until_spent']}" if call.until_spent else ""
     spent += f"; {words['opening_unknown']}" if call.status == "unknown" else ""
@@ -54,16 +56,42 @@ def deadline_in_words(call: Call, ahead: Deadline | None, words: Words) -> str:
             claims = " / ".join(f"“{line(claim.printed)}”" for claim in disputed.claims)
             return str(words["disputed"].format(claims=claims))
         return f"{words['rolling'] if call.rolling else words['no_deadline']}{spent}"
-    at = ahead.at
-    if isinstance(at, datetime):
-        at = at.astimezone(READERS_ZONE)
-        hour = f", {at:%H:%M} ({at:%Z})"
-    else:
-        hour = f" ({words['hour_unknown']})"
     role = words["roles"].get(ahead.kind, "")
-    later = [day_in_words(on(d), words) for d in call.deadlines if on(d) > on(ahead)]
+    later = [day_in_words(day_in_zone(d.at, zone), words) for d in call.deadlines if on(d) > on(ahead)]
     then = f"; {words['then']} {', '.join(later)}" if later else ""
-    return f"{role}{day_in_words(day_of(at), words)}{hour}{spent}{then}"
+    return f"{role}{moment_in_words(ahead.at, words, zone)}{spent}{then}"
+
+
+def moment_in_words(at: date | datetime, words: Words, zone: ZoneInfo = READERS_ZONE) -> str:
+    """A day, with its hour in the reader's zone, or that none is stated."""
+    if isinstance(at, datetime):
+        at = at.astimezone(zone)
+        return f"{day_in_words(at.date(), words)}, {at:%H:%M} ({at:%Z})"
+    return f"{day_in_words(at, words)} ({words['hour_unknown']})"
+
+
+def day_in_zone(at: date | datetime, zone: ZoneInfo) -> date:
+    """The day of a moment in a zone; a day is one anywhere."""
+    return at.astimezone(zone).date() if isinstance(at, datetime) else at
+
+
+def effort_in_words(call: Call, words: Words) -> str:
+    """Whether one applies alone or with partners, and in how many stages, each as far as the call says."""
+    said, needs = words["effort"], call.consortium
+    parts = []
+    if needs.min_partners == 1:
+        parts.append(said["alone"])
+    elif needs.min_partners:
+        parts.append(said["partners"].format(partners=needs.min_partners))
+    if needs.min_countries and needs.min_countries > 1:
+        parts.append(said["countries"].format(countries=needs.min_countries))
+    parts = parts or [said["unknown"]]
+    kinds = {deadline.kind for deadline in call.deadlines}
+    if kinds & {"stage 1", "stage 2"}:
+        parts.append(said["two_stages"])
+    elif "cut-off" in kinds:
+        parts.append(said["rounds"])
+    return "; ".join(parts)
 
 
 def readiness_in_words(call: Call, words: Words) -> str:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from embeddings.encode import Encoder
 from flows.feedback import give, read
 from flows.home import Home
-from pipeline.digest import compose
+from pipeline.digest import Edition, compose
 from pipeline.feedback import (
     ALIKE,
     MOST,
@@ -36,7 +36,8 @@ from pipeline.feedback import (
     signs,
 )
 from pipeline.match import call_passages
-from pipeline.schema import Call, Document, Eligibility, Evidence, Feedback, Match, Profile, Section
+from pipeline.news import Week, news
+from pipeline.schema import Call, Document, Eligibility, Evidence, Feedback, Match, Profile, Section, Wishes
 
 AT = datetime(2026, 6, 15, 9, tzinfo=UTC)
 
@@ -415,11 +416,13 @@ def test_a_digest_never_lists_an_unwanted_call_and_tells_a_relevant_one_in_full(
         a_match("s:2", 2, feedback="relevant", evidence=far),
         a_match("s:3", 3, reasons=("First.", like)),
     ]
+    week, all_fit = Week(date(2026, 6, 15), calls, frozenset(calls)), Wishes(least_percentile=0)
     for language, mark in (("en", "you marked it relevant"), ("nl", "door u als passend aangemerkt")):
         one = Profile(
             id="one", name="One", kind="sme", language=language, label="confirmed", description="We weld."
         )
-        mail = compose(one, matches, calls, [], date(2026, 6, 15))
+        found = news(one.id, matches, (), all_fit, week)
+        mail = compose(one, found, Edition(week), all_fit)
         shown = BeautifulSoup(mail.html, "lxml").get_text(" ")
         for words in (mail.text, " ".join(shown.split())):
             assert "Title 1" not in words
