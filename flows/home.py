@@ -53,6 +53,10 @@ class Home:
         return self.path / "feedback.jsonl"
 
     @property
+    def mail(self) -> Path:
+        return self.path / "mail.sqlite"
+
+    @property
     def prefect(self) -> Path:
         return self.path / "prefect"
 

@@ -45,11 +45,12 @@ def test_every_field_of_a_call_and_a_match_is_listed() -> None:
 
 
 def test_every_setting_is_described() -> None:
-    operating = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    operating = "".join((ROOT / "docs" / page).read_text("utf-8") for page in ("operating.md", "mail.md"))
     rooms = ("crawlers", "embeddings", "flows", "pipeline", "warehouse")
     code = "".join(p.read_text("utf-8") for room in rooms for p in (ROOT / room).rglob("*.py"))
-    settings = set(re.findall(r'(?:environ\.get\(|envvar=|number\()f?"(FUNDMATCH_[A-Z_]+)', code))
-    assert len(settings) >= 6
+    reads = r"(?:environ(?:ment)?\.get\(|envvar=|number\((?:environment, )?)"
+    settings = set(re.findall(rf'{reads}f?"(FUNDMATCH_[A-Z_]+)', code))
+    assert len(settings) >= 18
     assert not [name for name in settings if name not in operating]
 
 

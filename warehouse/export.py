@@ -173,13 +173,26 @@ def _calendar(out: Path, warehouse: Warehouse, wanted: Relation, profile_id: str
         said = wording(language)
         name = said["calendar"]["name_of"].format(name=called)
     calls = sorted({call_id for (call_id,) in wanted.project("call_id").fetchall()})
-    states = warehouse.sql(statements("export")["deadline_states"], [calls, profile_id])
-    columns = states.columns
-    rows = [dict(zip(columns, row, strict=True)) for row in states.fetchall()]
+    rows = _states(warehouse, calls, profile_id)
     ((as_of,),) = warehouse.sql("SELECT as_of FROM mart.latest_run").fetchall()
     made = calendar.write(rows, as_of, name, said)
     out.write_bytes(made)
     return made.count(b"BEGIN:VEVENT\r\n")
+
+
+def deadline_states(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
+    """Call id → its states as far as deadlines go, oldest first, each as `calendar.write` reads them."""
+    calls = [call_id for (call_id,) in warehouse.sql("SELECT call_id FROM core.calls").fetchall()]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in _states(warehouse, calls, None):
+        if row["wanted"]:
+            found.setdefault(row["call_id"], []).append(row)
+    return found
+
+
+def _states(warehouse: Warehouse, calls: Sequence[str], profile_id: str | None) -> list[dict[str, Any]]:
+    states = warehouse.sql(statements("export")["deadline_states"], [list(calls), profile_id])
+    return [dict(zip(states.columns, row, strict=True)) for row in states.fetchall()]
 
 
 def _about(

@@ -35,6 +35,11 @@ class Records(Warehouse):
         """The same as `calls`, as records."""
         return [_record(Call, row) for row in _dicts(self.calls(query, open_only=open_only, level=level))]
 
+    def listed(self) -> frozenset[str]:
+        """Ids of the calls that their source listed when it was last read well."""
+        found = self._ours("SELECT call_id FROM core.calls WHERE in_latest_run")
+        return frozenset(call_id for (call_id,) in found.fetchall())
+
     def call(self, name: str) -> Call:
         """One call by its id, its identifier or a document's id. Raises UnknownCall, naming near misses."""
         found = self._ours("SELECT * FROM core.calls WHERE call_id = ?", [self.call_id(name)])

@@ -1,0 +1,292 @@
+"""The Monday mail: who gets one this week, written to the outbox, then handed over, each exactly once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from flows.digest import week_of
+from flows.feedback import read as read_feedback
+from flows.home import Home
+from flows.mail.links import Signer
+from flows.mail.message import message, message_id
+from flows.mail.outbox import Draft, Outbox
+from flows.mail.settings import Sender, Server, Web
+from flows.mail.smtp import InDoubt, Later, Refused, ServerFault, Session, Unreachable, Withdrawn
+from flows.reporter import Reporter, Silent
+from pipeline.digest import Attention, Edition, Mail, compose, compose_for_adviser, helpers_of, within
+from pipeline.feedback import marks, placed
+from pipeline.news import News, Week, news
+from pipeline.schema import Feedback, Match, Profile, Subscription, Told
+from pipeline.wording import READERS_ZONE, wording
+from warehouse.calendar import write as write_calendar
+from warehouse.export import deadline_states
+from warehouse.records import Records
+
+AT_ONCE = 100  # mails written to the outbox in one transaction
+KEPT_DAYS = 400  # for which the text of a mail can be looked at
+REFUSALS = 5  # in a row, of whole mails: then the server refuses us, not a mail
+TRIES = 3  # of a connection, before a run ends
+MAIL_HOUR = clock_time(7)  # of the day of the news, in the readers' zone: the date of a mail
+
+
+@dataclass
+class Post:
+    """All that the mails of one week are made from. `as_of` is the day that they are read."""
+
+    home: Home
+    warehouse: Records
+    outbox: Outbox
+    sender: Sender
+    web: Web | None
+    as_of: date
+    _matches: dict[str, list[Match]] = field(default_factory=dict)
+
+    @cached_property
+    def week(self) -> str:
+        return week_of(self.as_of)
+
+    @cached_property
+    def profiles(self) -> dict[str, Profile]:
+        return {profile.id: profile for profile in self.warehouse.profile_records()}
+
+    @cached_property
+    def feedback(self) -> list[Feedback]:
+        return read_feedback(self.home)[0]
+
+    @cached_property
+    def edition(self) -> Edition:
+        calls = {call.call_id: call for call in self.warehouse.call_records()}
+        week = Week(self.as_of, calls, self.warehouse.listed())
+        labs = [p for p in self.profiles.values() if p.kind not in ("sme", "large_company")]
+        helpers = helpers_of(labs, [match for lab in labs for match in self.warehouse.match_records(lab.id)])
+        return Edition(week, self.warehouse.health(), helpers)
+
+    @cached_property
+    def _marks(self) -> dict[str, dict[str, Feedback]]:
+        return marks(self.feedback, self.edition.week.calls.values())
+
+    @cached_property
+    def _signer(self) -> Signer:
+        at = int(self.at.timestamp())
+        return Signer(self.outbox.key, lambda: at)
+
+    @cached_property
+    def _states(self) -> dict[str, list[dict[str, object]]]:
+        return deadline_states(self.warehouse)
+
+    @cached_property
+    def _last(self) -> dict[str, date]:
+        return self.outbox.last_new_calls()
+
+    @property
+    def at(self) -> datetime:
+        """The date that the mails bear: the morning of their day."""
+        return datetime.combine(self.as_of, MAIL_HOUR, READERS_ZONE)
+
+    def matches(self, profile_id: str) -> list[Match]:
+        """A profile's matches with what was said since, best first."""
+        if profile_id not in self._matches:
+            kept = self.warehouse.match_records(profile_id)
+            self._matches[profile_id] = placed(kept, self._marks.get(profile_id, {}))
+        return self._matches[profile_id]
+
+    def drafts(self) -> Iterator[Draft]:
+        """The mails that are due and not yet in the outbox, by subscription."""
+        have, suppressed = self.outbox.has(self.week), self.outbox.suppressed()
+        for found in self.outbox.subscriptions():
+            ended = found.stopped_on is not None or found.address in suppressed
+            if ended or found.subscription_id in have:
+                continue
+            draft = self.draft(found)
+            if draft is not None:
+                yield draft
+
+    def draft(self, found: Subscription) -> Draft | None:
+        """The mail of the week for one subscription; None where there is nothing its reader wants told."""
+        told = self.outbox.told(found.subscription_id)
+        fresh = self._tells_new_calls(found)
+        links = self._signer.links(self.web, found.subscription_id, self.week)
+        if found.list == "digest":
+            profile = self.profiles.get(found.profiles[0])
+            if profile is None:
+                return None
+            items = [(profile, self._news(profile, told, found, fresh))]
+            attention = Attention()
+        else:
+            clients = [self.profiles[key] for key in found.profiles or self.profiles if key in self.profiles]
+            items = within([(client, self._news(client, told, found, fresh)) for client in clients])
+            attention = self._attention(found)
+        nothing = all(item.nothing for _, item in items) and not (attention.marks or attention.refused)
+        if nothing and (not fresh or found.when_nothing == "none"):
+            return None
+        mail: Mail
+        if found.list == "digest":
+            mail = compose(*items[0], self.edition, found, links, found)
+        else:
+            mail = compose_for_adviser(items, self.edition, found, links, attention)
+        identity = message_id(found.subscription_id, found.list, self.week, self.sender.domain)
+        attached = self._calendar(items, found)
+        whole = message(mail, found, self.sender, links, identity, self.at, attached)
+        after = tuple(each for _, item in items for each in item.told)
+        return Draft(identity, found, self.week, self.as_of, fresh, mail.subject, whole, after)
+
+    def _tells_new_calls(self, found: Subscription) -> bool:
+        """Whether this mail is one that tells of new calls, by the cadence that the reader chose."""
+        last = self._last.get(found.subscription_id)
+        if found.cadence == "monthly":
+            return last is None or (last.year, last.month) != (self.as_of.year, self.as_of.month)
+        return found.cadence == "weekly"
+
+    def _news(self, profile: Profile, told: Sequence[Told], found: Subscription, fresh: bool) -> News:
+        mine = [each for each in told if each.profile_id == profile.id]
+        return news(profile.id, self.matches(profile.id), mine, found, self.edition.week, new_calls=fresh)
+
+    def _calendar(self, items: Sequence[tuple[Profile, News]], found: Subscription) -> bytes | None:
+        """The deadlines of the calls that a mail tells of; None where none is stated."""
+        ids = {match.call_id for _, item in items for match in item.new}
+        ids |= {change.call.call_id for _, item in items for change in item.changes}
+        ids |= {reminder.call.call_id for _, item in items for reminder in item.reminders}
+        rows = [row for call_id in sorted(ids) for row in self._states.get(call_id, ())]
+        words = wording(found.language)
+        made = write_calendar(rows, self.as_of, words["calendar"]["name"], words)
+        return made if b"BEGIN:VEVENT" in made else None
+
+    def _attention(self, found: Subscription) -> Attention:
+        """What happened with the clients since the adviser's last mail."""
+        since = self._last.get(found.subscription_id, date.min)
+        clients = set(found.profiles or self.profiles)
+        known = self._marks
+        latest = [
+            given
+            for profile_id in sorted(known)
+            if profile_id in clients
+            for given in known[profile_id].values()
+            if given.given_at.date() >= since
+        ]
+        suppressed = self.outbox.suppressed()
+        digests = [s for s in self.outbox.subscriptions() if s.list == "digest" and s.profiles[0] in clients]
+        refused = tuple((s.profiles[0], suppressed[s.address][0]) for s in digests if s.address in suppressed)
+        by_id = {s.subscription_id: s.profiles[0] for s in digests}
+        doubts = tuple(
+            (by_id[mail["subscription_id"]], mail["week"])
+            for mail in self.outbox.mails("sending")
+            if mail["subscription_id"] in by_id
+        )
+        return Attention(tuple(latest), refused, doubts)
+
+
+def write_drafts(post: Post, reporter: Reporter | None = None) -> int:
+    """Write the mails that are due to the outbox; how many are new. What is there already stays as it is."""
+    reporter, written = reporter or Silent(), 0
+    reporter.start("compose")
+    post.outbox.give_up(post.week)
+    post.outbox.forget(post.as_of - timedelta(days=KEPT_DAYS))
+    drafts = post.drafts()
+    while some := list(islice(drafts, AT_ONCE)):
+        written += post.outbox.write(some)
+        reporter.advance("compose", written, None)
+    return written
+
+
+def write_files(post: Post, folder: Path) -> list[Path]:
+    """Write the mails that are due as .eml files instead of sending them; the outbox is left as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for draft in post.drafts():
+        path = folder / f"{draft.week}-{draft.subscription.list}-{draft.subscription.subscription_id}.eml"
+        path.write_bytes(draft.message)
+        written.append(path)
+    return written
+
+
+@dataclass
+class Outcome:
+    """What a delivery came to. `doubts`: mails the server may have or not; `fault`: why it ended early."""
+
+    sent: int = 0
+    refused: int = 0
+    put_off: int = 0
+    doubts: list[str] = field(default_factory=list)
+    fault: str | None = None
+
+
+def deliver(
+    outbox: Outbox,
+    server: Server,
+    sender: Sender,
+    reporter: Reporter | None = None,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Hand over what is pending, one mail at a time; nobody else may be sending from this outbox meanwhile.
+
+    A mail that is `sending` when this begins is in doubt, and is left alone.
+    """
+    reporter = reporter or Silent()
+    outcome = Outcome(doubts=[mail["message_id"] for mail in outbox.mails("sending")])
+    whole, end = outbox.states()["pending"], now() + timedelta(seconds=sender.patience_seconds)
+    session, lost, in_a_row = Session(server, sender), 0, 0
+    reporter.start("send")
+    try:
+        while outcome.fault is None:
+            mail = outbox.next(now())
+            if mail is None:
+                soonest = outbox.soonest()
+                if soonest is None or soonest > end:
+                    break
+                session.close()
+                sleep(max(0.0, (soonest - now()).total_seconds()))
+                continue
+            begun = now()
+            try:
+                answer = session.offer(
+                    mail.address,
+                    mail.message,
+                    lambda key=mail.message_id: _begin(outbox, key),  # type: ignore[misc]
+                )
+                outbox.mark(mail.message_id, "sent", answer)
+                outcome.sent, lost, in_a_row = outcome.sent + 1, 0, 0
+            except Later as error:
+                wait = timedelta(seconds=sender.retry_seconds * 2**mail.attempts)
+                outbox.mark(mail.message_id, "pending", str(error), not_before=now() + wait)
+                outcome.put_off, lost = outcome.put_off + 1, 0
+            except Withdrawn:
+                pass  # stopped by its reader meanwhile
+            except Refused as error:
+                outbox.mark(mail.message_id, "failed", str(error))
+                outcome.refused, lost = outcome.refused + 1, 0
+                in_a_row = 0 if error.address else in_a_row + 1
+                if error.address:
+                    outbox.suppress(mail.address, str(error))
+                elif in_a_row >= REFUSALS:
+                    outcome.fault = f"{in_a_row} mails in a row were refused, the last with: {error}"
+            except InDoubt as error:
+                outbox.mark(mail.message_id, "sending", str(error))
+                outcome.doubts.append(mail.message_id)
+            except Unreachable as error:
+                lost += 1
+                if lost >= TRIES:
+                    outcome.fault = f"{error}; what waits is kept: run fundmatch digest send again"
+                else:
+                    sleep(min(sender.retry_seconds, 2.0**lost))
+            except ServerFault as error:
+                outcome.fault = str(error)
+            reporter.advance("send", outcome.sent + outcome.refused, max(whole, 1))
+            if sender.per_second and outcome.fault is None:
+                sleep(max(0.0, 1 / sender.per_second - (now() - begun).total_seconds()))
+    finally:
+        session.close()
+    return outcome
+
+
+def _begin(outbox: Outbox, message_id: str) -> None:
+    if not outbox.begin(message_id):
+        raise Withdrawn("not to be sent any more")
