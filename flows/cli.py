@@ -7,20 +7,19 @@ Progress and faults go to standard error; with --json one document goes to stand
 from __future__ import annotations
 
 import gc
-import json
 import os
 import sys
 from contextlib import nullcontext
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.mail.commands import add_mail
+from flows.usage import AsJson, AsOf, State, UsageError, day_of, last_run, pick, print_json, published
+
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
-    from pipeline.schema import Profile, Run
-    from warehouse.records import Records
 
 FEEDBACK_TAKEN = {
     "relevant": "is marked relevant; calls like it rise",
@@ -46,14 +45,6 @@ app.add_typer(digest_app, name="digest")
 app.add_typer(evaluate_app, name="evaluate")
 
 
-class UsageError(Exception):
-    """What was asked cannot be done; the message says what to do instead, in one line."""
-
-
-class _State:
-    home: Path
-
-
 @app.callback()
 def root(
     home: Annotated[
@@ -62,13 +53,9 @@ def root(
     ] = Path("data"),
 ) -> None:
     """Options of all commands."""
-    _State.home = home
+    State.home = home
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-AsOf = Annotated[
-    str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="The day that counts as today.")
-]
 Replay = Annotated[
     Path | None, typer.Option(help="Read pages from this archive (WARC or recorded exchanges), not the web.")
 ]
@@ -94,23 +81,23 @@ def run(
     from flows.home import Home
 
     _one_origin(replay, live)
-    day = _day(as_of)
-    Home(_State.home).create()
+    day = day_of(as_of)
+    Home(State.home).create()
     gc.disable()  # a run's records live until its end, and so does this process
     # the server starts while libraries, profiles and model are being read
-    with nullcontext() if plain else server(Home(_State.home).prefect) as ready:
+    with nullcontext() if plain else server(Home(State.home).prefect) as ready:
         from flows.terminal import TerminalReporter, print_week
         from flows.weekly import Request, WeeklyRun, run_plainly, run_under_prefect
 
         known = _known_sources(sources.split(",") if sources else [])
-        request = Request(home=_State.home, replay=replay, sources=known, as_of=day, model=model)
+        request = Request(home=State.home, replay=replay, sources=known, as_of=day, model=model)
         with TerminalReporter() as reporter:
             week = WeeklyRun(request, reporter)
             if ready:
                 ready()
             (run_under_prefect if ready else run_plainly)(week)
     if as_json:
-        _print_json(_week_document(week))
+        print_json(_week_document(week))
     else:
         print_week(week)
     raise typer.Exit(1 if any(issue.severity != "info" for issue in week.issues) else 0)
@@ -130,8 +117,8 @@ def crawl_command(
     from flows.terminal import TerminalReporter, print_issues
 
     _one_origin(replay, live)
-    _day(as_of)
-    home = Home(_State.home)
+    day_of(as_of)
+    home = Home(State.home)
     home.create()
     found = []
     with TerminalReporter() as reporter:
@@ -151,7 +138,7 @@ def crawl_command(
     issues = [issue for crawled in found for issue in crawled.issues]
     if as_json:
         records = [record.model_dump(mode="json") for crawled in found for record in crawled.records]
-        _print_json({"records": records, "issues": [issue.model_dump(mode="json") for issue in issues]})
+        print_json({"records": records, "issues": [issue.model_dump(mode="json") for issue in issues]})
     else:
         for crawled in found:
             print(f"{crawled.source}: {len(crawled.records)} records in {home.crawls}")
@@ -164,12 +151,12 @@ def sources_command(as_json: AsJson = False) -> None:
     """Each source: level, state, records, open calls, last good day and age, what is stale, gone or wrong."""
     from crawlers.sources import source_names
 
-    with _warehouse() as warehouse:
-        known, last = warehouse.source_rows(), _last_run(warehouse)
+    with published() as warehouse:
+        known, last = warehouse.source_rows(), last_run(warehouse)
     never = {"state": "never read", "records": 0, "open_calls": 0, "stale": 0, "not_seen": 0}
     rows = [known.get(name, {"source": name} | never) for name in source_names()]
     if as_json:
-        return _print_json(rows)
+        return print_json(rows)
     from flows.terminal import print_sources
 
     return print_sources(rows, last.as_of)
@@ -182,7 +169,7 @@ def profiles_import(
     """Add profiles, or replace those with the same id. One bad entry and nothing is imported."""
     from flows.home import Home
 
-    added, replaced = Home(_State.home).import_profiles(file)
+    added, replaced = Home(State.home).import_profiles(file)
     print(f"{added} profiles added, {replaced} replaced")
 
 
@@ -192,9 +179,9 @@ def profiles_list(as_json: AsJson = False) -> None:
     from flows.home import Home
     from flows.terminal import print_profiles
 
-    found = Home(_State.home).profiles()
+    found = Home(State.home).profiles()
     if as_json:
-        return _print_json([profile.model_dump(mode="json") for profile in found])
+        return print_json([profile.model_dump(mode="json") for profile in found])
     return print_profiles(found)
 
 
@@ -203,7 +190,7 @@ def profiles_show(profile_id: str) -> None:
     """One profile, as JSON."""
     from flows.home import Home
 
-    _print_json(_pick(Home(_State.home).profiles(), profile_id).model_dump(mode="json"))
+    print_json(pick(Home(State.home).profiles(), profile_id).model_dump(mode="json"))
 
 
 @history_app.command("import")
@@ -217,10 +204,10 @@ def history_import(
     from flows.terminal import TerminalReporter, print_history, print_issues
 
     with TerminalReporter() as reporter:
-        imported, issues = add_history(Home(_State.home), path, reporter)
+        imported, issues = add_history(Home(State.home), path, reporter)
     if as_json:
         found = [issue.model_dump(mode="json") for issue in issues]
-        _print_json({"imported": imported.rows, "total": imported.total, "issues": found})
+        print_json({"imported": imported.rows, "total": imported.total, "issues": found})
     else:
         print_history(imported)
         print_issues(issues)
@@ -237,10 +224,10 @@ def calls_command(
     """Calls in the warehouse, by deadline."""
     if level not in (None, "national", "regional", "interregional", "european"):
         raise UsageError(f"--level {level!r}: use national, regional, interregional or european")
-    with _warehouse() as warehouse:
+    with published() as warehouse:
         calls = warehouse.call_records(query, open_only=only_open, level=level)
     if as_json:
-        return _print_json([call.model_dump(mode="json") for call in calls])
+        return print_json([call.model_dump(mode="json") for call in calls])
     from flows.terminal import print_calls
 
     return print_calls(calls)
@@ -269,18 +256,18 @@ def match_command(
     from flows.matches import match_text, matches_of
     from pipeline.feedback import hidden
 
-    home = Home(_State.home)
-    with _warehouse() as warehouse:
-        as_of = _last_run(warehouse).as_of
+    home = Home(State.home)
+    with published() as warehouse:
+        as_of = last_run(warehouse).as_of
         if text is not None:
             matches = match_text(home, warehouse, text, language, model, as_of)
         else:
-            profile = _pick(warehouse.profile_records(), str(profile_id))
+            profile = pick(warehouse.profile_records(), str(profile_id))
             matches = matches_of(home, warehouse, [profile])
         wanted = [m for m in matches if with_failed or not hidden(m)][:top]
         calls = {m.call_id: warehouse.call(m.call_id) for m in wanted}
     if as_json:
-        return _print_json([match.model_dump(mode="json") for match in wanted])
+        return print_json([match.model_dump(mode="json") for match in wanted])
     from flows.terminal import print_matches
 
     return print_matches(wanted, calls)
@@ -292,17 +279,17 @@ def explain(profile_id: str, call_id: str, model: Model = None, as_json: AsJson 
     from flows.home import Home
     from flows.matches import match_call, matches_of
 
-    home = Home(_State.home)
-    with _warehouse() as warehouse:
-        as_of = _last_run(warehouse).as_of
-        profile = _pick(warehouse.profile_records(), profile_id)
+    home = Home(State.home)
+    with published() as warehouse:
+        as_of = last_run(warehouse).as_of
+        profile = pick(warehouse.profile_records(), profile_id)
         call = warehouse.call(call_id)
         kept = {match.call_id: match for match in matches_of(home, warehouse, [profile])}
         match = kept.get(call.call_id) or match_call(home, warehouse, profile, call, model, as_of)
     if match is None:
         raise UsageError(f"{call.call_id} is not matched to {profile_id}: it is {call.status}")
     if as_json:
-        return _print_json(match.model_dump(mode="json"))
+        return print_json(match.model_dump(mode="json"))
     from flows.terminal import print_explanation
 
     return print_explanation(profile, call, match)
@@ -332,19 +319,19 @@ def feedback_command(
         raise UsageError("say which call, as: fundmatch feedback PROFILE_ID CALL_ID --relevant")
     if call_id is not None and len(verdicts) != 1:
         raise UsageError("say what of the call: --relevant, --not-for-us or --clear, one of them")
-    home = Home(_State.home)
-    profile = _pick(home.profiles(), profile_id)
-    with _warehouse() as warehouse:
+    home = Home(State.home)
+    profile = pick(home.profiles(), profile_id)
+    with published() as warehouse:
         told = marks_of(home, warehouse).get(profile.id, {})
         if call_id is not None:
             stored = say(home, warehouse, profile.id, told, call_id, verdicts[0], why)
             if as_json:
-                return _print_json(stored.model_dump(mode="json"))
+                return print_json(stored.model_dump(mode="json"))
             return print(f"{profile.id}: {stored.call_id} {FEEDBACK_TAKEN[stored.verdict]} at the next run")
         titles = {call.call_id: call.title for call in warehouse.call_records() if call.call_id in told}
     if as_json:
         more = [{"call_id": key, "title": titles.get(key)} for key in told]
-        return _print_json([f.model_dump(mode="json") | m for f, m in zip(told.values(), more, strict=True)])
+        return print_json([f.model_dump(mode="json") | m for f, m in zip(told.values(), more, strict=True)])
     return print_feedback(told, titles)
 
 
@@ -357,9 +344,9 @@ def digest_preview(
     from flows.home import Home
     from flows.matches import matches_of
 
-    home = Home(_State.home)
-    with _warehouse() as warehouse:
-        last = _last_run(warehouse)
+    home = Home(State.home)
+    with published() as warehouse:
+        last = last_run(warehouse)
         if week not in (None, week_of(last.as_of)):
             raise UsageError(f"--week {week}: the last run was for {week_of(last.as_of)}")
         profiles = warehouse.profile_records()
@@ -376,7 +363,7 @@ def upgrade_command() -> None:
     from warehouse.errors import NoWarehouse
     from warehouse.publish import bring_up
 
-    home = Home(_State.home)
+    home = Home(State.home)
     if not home.warehouse.exists():
         raise NoWarehouse(f"{home.warehouse}: there is no warehouse yet; make one with: fundmatch run")
     with home.locked():
@@ -400,12 +387,12 @@ def evaluate_matching_command(
     if run is not None and run.is_dir():
         raise UsageError(f"--run {run}: is a folder; give a file")
     known = read_bench(bench)
-    home = Home(_State.home)
+    home = Home(State.home)
     home.create()
     with TerminalReporter() as reporter:
         told = evaluate_matching(known, rankers(home, reporter), reporter, run)
     if as_json:
-        return _print_json(told)
+        return print_json(told)
     return print_evaluation(told)
 
 
@@ -423,13 +410,13 @@ def train_command(
     from flows.train import train
 
     known = read_bench(bench)
-    home = Home(_State.home)
+    home = Home(State.home)
     home.create()
     with TerminalReporter() as reporter:
         train(known, home, reporter)
         told = evaluate_matching(known, rankers(home, reporter), reporter, None)
     if as_json:
-        return _print_json(told)
+        return print_json(told)
     return print_evaluation(told)
 
 
@@ -457,33 +444,9 @@ def export(
         raise UsageError("--days is for deadlines, --open for calls")
     if profile_id is not None and what == "calls":
         raise UsageError("--profile is for matches, deadlines and changes; calls are the same for all")
-    with _warehouse() as warehouse:
+    with published() as warehouse:
         rows = write(warehouse, what, form, out, profile_id, days=days, open_only=only_open)  # type: ignore[arg-type]
     print(f"{rows} {'events' if form == 'ics' else 'rows'} in {out}")
-
-
-def _warehouse() -> Records:
-    from warehouse.records import open_records
-
-    return open_records(_State.home / "warehouse.duckdb")
-
-
-def _last_run(warehouse: Records) -> Run:
-    last = warehouse.latest_run()
-    if last is None:
-        raise UsageError("the warehouse holds no run yet; make one with: fundmatch run")
-    return last
-
-
-def _pick(profiles: list[Profile], profile_id: str) -> Profile:
-    from difflib import get_close_matches
-
-    by_id = {profile.id: profile for profile in profiles}
-    if profile_id in by_id:
-        return by_id[profile_id]
-    near = get_close_matches(profile_id, by_id, n=3, cutoff=0.4)
-    hint = f"; did you mean {', '.join(near)}?" if near else "; see: fundmatch profiles list"
-    raise UsageError(f"there is no profile {profile_id!r}{hint}")
 
 
 def _known_sources(names: list[str]) -> tuple[str, ...]:
@@ -501,13 +464,6 @@ def _one_origin(replay: Path | None, live: bool) -> None:
         raise UsageError(f"--replay {replay}: no such file or folder")
     if live and not os.environ.get("FUNDMATCH_CONTACT"):
         print("note: set FUNDMATCH_CONTACT (a mail address) so that sites know whom to ask", file=sys.stderr)
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise UsageError(f"--as-of {text!r} is not a day; write it as 2026-11-24") from None
 
 
 def _stamp() -> str:
@@ -532,8 +488,7 @@ def _week_document(week: WeeklyRun) -> dict[str, Any]:
     }
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+add_mail(app, digest_app)
 
 
 def main() -> None:

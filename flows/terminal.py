@@ -15,9 +15,10 @@ from rich.table import Column, Table
 
 from pipeline.deadlines import disputed_deadlines, next_deadline, on
 from pipeline.feedback import hidden
-from pipeline.schema import Call, Feedback, Issue, Match, Profile, Stage
+from pipeline.schema import Call, Feedback, Issue, Match, Profile, Stage, Subscription
 
 if TYPE_CHECKING:
+    from flows.mail.doctor import Finding
     from flows.weekly import WeeklyRun
     from warehouse.history import Imported
 
@@ -273,3 +274,38 @@ def _print_documents(console: Console, call: Call) -> None:
         console.print(f"\n[yellow]{contradiction.field} is stated differently[/yellow]; {how}:")
         for claim in contradiction.claims:
             console.print(f"  {safe(claim.document_id)}: “{safe(claim.printed)}”", highlight=False)
+
+
+def print_readers(readers: Sequence[Subscription]) -> None:
+    """Who gets what, and since when."""
+    table = Table("address", "list", "profiles", "language", "how often", "consent")
+    for reader in readers:
+        often = f"stopped {reader.stopped_on}" if reader.stopped_on else reader.cadence
+        of = ", ".join(reader.profiles) or "all"
+        consent = safe(f"{reader.consent_on}: {reader.consent_source}")
+        table.add_row(safe(reader.address), reader.list, of, reader.language, often, consent)
+    Console().print(table)
+
+
+def print_outbox(mails: Sequence[Mapping[str, Any]], suppressed: Mapping[str, tuple[date, str]]) -> None:
+    """Each mail with its state, then what to do about those in doubt, and the addresses that are refused."""
+    table = Table("week", "state", Column("address", overflow="fold"), "answer")
+    for mail in mails:
+        state = "in doubt" if mail["state"] == "sending" else mail["state"]
+        answer = safe(mail["answer"] or "")
+        table.add_row(mail["week"], state, safe(mail["address"]), answer)
+    console = Console()
+    console.print(table)
+    for mail in (each for each in mails if each["state"] == "sending"):
+        told = f"in doubt: fundmatch digest settle '{safe(mail['message_id'])}' --sent (or --again)"
+        console.print(told, soft_wrap=True)
+    for address, (since, answer) in suppressed.items():
+        console.print(f"refused since {since}: {safe(address)} ({safe(answer)})")
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """What was looked at, and what to do."""
+    table = Table("", "what", "found")
+    for finding in findings:
+        table.add_row(finding.state, finding.what, safe(finding.told))
+    Console().print(table)

@@ -1,0 +1,257 @@
+"""The commands of mail: who gets one, sending, what became of it, the web pages, whether settings hold."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.usage import AsJson, AsOf, State, UsageError, day_of, last_run, print_json, published
+
+if TYPE_CHECKING:
+    from flows.mail.outbox import Outbox
+
+readers_app = typer.Typer(help="Who agreed to get which mail.", no_args_is_help=True)
+
+
+def add_mail(app: typer.Typer, digest_app: typer.Typer) -> None:
+    """Put the commands of mail into the command line."""
+    app.add_typer(readers_app, name="readers")
+    app.command()(serve)
+    app.command()(doctor)
+    digest_app.command("send")(send)
+    digest_app.command("outbox")(outbox_command)
+    digest_app.command("settle")(settle)
+    digest_app.command("allow")(allow)
+
+
+def send(
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write .eml files here; nothing is sent, nothing noted."),
+    ] = None,
+    week: Annotated[
+        str | None, typer.Option(help="Only if the last run is of this week, as 2026-W47.")
+    ] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write this week's mails to the outbox, then send what waits there, each once. Run it again any time."""
+    from flows.digest import week_of
+    from flows.home import Home
+    from flows.mail import settings
+    from flows.mail.outbox import open_outbox, sending
+    from flows.mail.send import Post, deliver, write_drafts, write_files
+    from flows.terminal import TerminalReporter
+
+    home, day = Home(State.home), day_of(as_of) or date.today()
+    sender, web = settings.sender(), settings.web()
+    if to is None and web is None:
+        raise UsageError(
+            "FUNDMATCH_WEB_URL is not set: a mail must have a link that stops it. Give the address of "
+            "fundmatch serve --web, or see mails without links with --to DIR"
+        )
+    server = settings.server() if to is None else None
+    with published() as warehouse, open_outbox(home) as outbox, sending(home), TerminalReporter() as reporter:
+        last = last_run(warehouse)
+        if week not in (None, week_of(last.as_of)):
+            raise UsageError(f"--week {week}: the last run was for {week_of(last.as_of)}")
+        if week_of(day) != week_of(last.as_of) or day < last.as_of:
+            raise UsageError(
+                f"the last run is of {last.as_of}, today is {day}: make one for this week with "
+                f"fundmatch run, or send that week's with --as-of {last.as_of}"
+            )
+        if not outbox.subscriptions():
+            raise UsageError("nobody agreed to get mail yet; see: fundmatch readers import --help")
+        post = Post(home, warehouse, outbox, sender, web, day)
+        if to is not None:
+            found = write_files(post, to)
+            return (
+                print_json([str(path) for path in found]) if as_json else print(f"{len(found)} mails in {to}")
+            )
+        assert server is not None
+        written = write_drafts(post, reporter)
+        outcome = deliver(outbox, server, sender, reporter)
+        states = outbox.states(post.week)
+    told = {
+        "week": post.week,
+        "written": written,
+        "sent": outcome.sent,
+        "refused": outcome.refused,
+        "pending": states["pending"],
+        "in_doubt": outcome.doubts,
+        "fault": outcome.fault,
+        "states": states,
+    }
+    if as_json:
+        print_json(told)
+    else:
+        _print_outcome(told)
+    raise typer.Exit(1 if outcome.fault or outcome.doubts or outcome.refused or states["pending"] else 0)
+
+
+def _print_outcome(told: dict[str, Any]) -> None:
+    import sys
+
+    print(
+        f"{told['week']}: {told['written']} written, {told['sent']} sent, {told['refused']} refused, "
+        f"{told['pending']} waiting"
+    )
+    for message_id in told["in_doubt"]:
+        print(
+            f"in doubt: {message_id} may have been taken by the server; look for it in its log, then: "
+            f"fundmatch digest settle '{message_id}' --sent (or --again)"
+        )
+    if told["pending"] and not told["fault"]:
+        print("what waits was put off by the server: run fundmatch digest send again")
+    if told["fault"]:
+        print(f"fundmatch: {told['fault']}", file=sys.stderr)
+
+
+def outbox_command(
+    state: Annotated[str | None, typer.Option(help="pending, sending, sent or failed.")] = None,
+    week: Annotated[str | None, typer.Option(help="Of one week, as 2026-W47.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Each mail with its state; `sending` while nobody sends is in doubt."""
+    if state not in (None, "pending", "sending", "sent", "failed"):
+        raise UsageError(f"--state {state!r}: use pending, sending, sent or failed")
+    with _outbox() as outbox:
+        mails, suppressed = outbox.mails(state, week), outbox.suppressed()  # type: ignore[arg-type]
+    if as_json:
+        return print_json(mails)
+    from flows.terminal import print_outbox
+
+    return print_outbox(mails, suppressed)
+
+
+def settle(
+    message_id: Annotated[
+        str, typer.Argument(help="Of a mail in doubt, as fundmatch digest outbox shows it.")
+    ],
+    sent: Annotated[bool, typer.Option("--sent", help="The server has it.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="The server never had it: send it.")] = False,
+) -> None:
+    """Say what became of a mail in doubt, after a look into the server's log."""
+    from flows.home import Home
+    from flows.mail.outbox import sending
+
+    if sent == again:
+        raise UsageError("say what became of it: --sent or --again, one of them")
+    with _outbox() as outbox, sending(Home(State.home)):
+        outbox.settle(message_id, sent=sent)
+    print(f"{message_id}: {'noted as sent' if sent else 'waits to be sent again'}")
+
+
+def allow(address: Annotated[str, typer.Argument(help="That a server refused.")]) -> None:
+    """Take an address off the suppression list, once it works again."""
+    with _outbox() as outbox:
+        if not outbox.allow(address):
+            raise UsageError(f"{address}: is not suppressed; see: fundmatch digest outbox")
+    print(f"{address}: gets mail again")
+
+
+@readers_app.command("import")
+def readers_import(
+    file: Annotated[Path, typer.Argument(help="A .csv, .yml or .json file; docs/mail.md has its fields.")],
+    as_json: AsJson = False,
+) -> None:
+    """Add readers, or renew those there are. One bad entry and nothing is imported."""
+    from flows.home import Home
+    from flows.mail.readers import read_readers
+
+    languages = {profile.id: profile.language for profile in Home(State.home).profiles()}
+    with _outbox() as outbox:
+        added, renewed, left = outbox.subscribe(read_readers(file, outbox, languages))
+    if as_json:
+        return print_json({"added": added, "renewed": renewed, "left_stopped": left})
+    more = f", {left} left as they are: stopped or erased, and no later consent" if left else ""
+    return print(f"{added} readers added, {renewed} renewed{more}")
+
+
+@readers_app.command("list")
+def readers_list(as_json: AsJson = False) -> None:
+    """All readers, what they get, and the consent that it rests on."""
+    with _outbox() as outbox:
+        found = outbox.subscriptions()
+    if as_json:
+        return print_json([each.model_dump(mode="json") for each in found])
+    from flows.terminal import print_readers
+
+    return print_readers(found)
+
+
+@readers_app.command("export")
+def readers_export(address: str) -> None:
+    """All that is kept about one address, as JSON: give it to whoever asks for their data."""
+    with _outbox() as outbox:
+        print_json(outbox.about(address))
+
+
+@readers_app.command("erase")
+def readers_erase(address: str, as_of: AsOf = None) -> None:
+    """Erase all that is kept about one address, its mails too."""
+    with _outbox() as outbox:
+        gone = outbox.erase(address, day_of(as_of) or date.today())
+    print(f"{address}: erased, {gone} subscriptions" if gone else f"{address}: nothing was kept")
+
+
+def serve(
+    web: Annotated[bool, typer.Option("--web", help="The pages that mails link to.")] = False,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; put a reverse proxy with TLS before it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8400,
+) -> None:
+    """Serve the pages that mails link to, until it is stopped."""
+    if not web:
+        raise UsageError("say what to serve: --web")
+    import uvicorn
+
+    from flows.home import Home
+    from flows.mail import settings
+    from flows.mail.outbox import open_outbox
+    from flows.mail.web import application
+
+    where = settings.web()
+    if where is None:
+        raise UsageError("FUNDMATCH_WEB_URL is not set; give the address that readers reach these pages at")
+    home = Home(State.home)
+    open_outbox(home).close()
+    uvicorn.run(
+        application(home, where),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,  # addresses of pages are keys
+        server_header=False,
+        limit_concurrency=200,
+        timeout_keep_alive=5,
+    )
+
+
+def doctor(
+    online: Annotated[bool, typer.Option(help="Also ask the mail server and the DNS.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Check the settings of mail, and tell what to do about what is wrong."""
+    from flows.home import Home
+    from flows.mail.doctor import examine
+
+    found = examine(Home(State.home), online=online)
+    if as_json:
+        print_json([vars(each) for each in found])
+    else:
+        from flows.terminal import print_findings
+
+        print_findings(found)
+    raise typer.Exit(1 if any(each.state == "wrong" for each in found) else 0)
+
+
+def _outbox() -> Outbox:
+    from flows.home import Home
+    from flows.mail.outbox import open_outbox
+
+    return open_outbox(Home(State.home))
