@@ -13,14 +13,14 @@ help:
 	@echo "make programs    install Chromium and LibreOffice (Debian, as root), which a few tests use where they are"
 	@echo "make campaigns   the slow trials: readers beside publishing, builds killed at random, a full disk"
 	@echo "make bench-large a million matches beside plain DuckDB, some ten minutes"
-	@echo "make bench  start-up times, what encoding, matching and a crawl cost, how languages meet, and what a week costs on the real records where they are kept"
+	@echo "make bench  start-up times, what encoding, matching, a crawl and a mail cost, how languages meet, and what a week costs on the real records where they are kept"
 	@echo "make new-source NAME=... HOST=... LEVEL=...   a spider, sample pages and a failing expectation to begin from"
 	@echo "make clean  remove .venv and data/"
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "fundmatch needs Python 3.11 or newer; say which: make PYTHON=python3.11 ..." >&2; exit 2; }
-	@echo "Setting up .venv: a minute or more and some 700 MB of downloads, once."
+	@echo "Setting up .venv: a minute or more and some 850 MB of downloads, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -64,6 +64,7 @@ bench: .venv/.installed
 	@$(BIN)/python tests/benchmarks/match.py
 	@$(BIN)/python tests/benchmarks/languages.py
 	@$(BIN)/python tests/benchmarks/crawl.py
+	@$(BIN)/python tests/benchmarks/mail.py $(HOME_DEMO)
 	@$(BIN)/python tests/benchmarks/week.py
 
 new-source: .venv/.installed

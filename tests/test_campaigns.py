@@ -111,7 +111,9 @@ def test_a_hundred_builds_killed_at_random_moments(tmp_path: Path) -> None:
             before = done
             done = len(warehouse.runs().fetchall())
             went_on += done > before
-        child = subprocess.Popen([sys.executable, "-c", code.replace("range(2,", f"range({done + 1},")])
+        child = subprocess.Popen(
+            [sys.executable, "-c", code.replace("range(2,", f"range({done + 1},")], stdout=subprocess.DEVNULL
+        )
         time.sleep(chance.uniform(0.5, 3.0))
         child.send_signal(signal.SIGKILL)
         child.wait()
