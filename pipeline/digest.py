@@ -40,6 +40,7 @@ HELPER_CHARACTERS = 160  # of a lab's sentence
 ADVISER_CALLS, ADVISER_ROWS, ADVISER_CLIENTS = 20, 15, 4
 NAMES, NAME_CHARACTERS = 12, 60  # of clients in a list of names
 CLAUSE_CHARACTERS = 300  # of what a call says about one rule
+FACT_CHARACTERS = 400  # of a title, a deadline or a fact: pages hold what they like
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,8 @@ def contents(profiles: Sequence[Profile], subjects: Mapping[str, str], as_of: da
 def _mail(
     form: Literal["digest", "adviser"], view: dict[str, Any], words: Words, what: str, name: str, as_of: date
 ) -> Mail:
-    subject = words["subject"].format(what=what, name=name, week=as_of.isocalendar().week)
+    called = cut(name, NAME_CHARACTERS * 2)
+    subject = words["subject"].format(what=what, name=called, week=as_of.isocalendar().week)
     view["subject"] = subject
     return Mail(subject, render(f"{form}.html.j2", view), render(f"{form}.txt.j2", view))
 
@@ -279,14 +281,18 @@ def _call(call: Call, wishes: Wishes, as_of: date) -> CallInWords:
     )
     return CallInWords(
         call_id=call.call_id,
-        title=line(call.title),
+        title=_short(line(call.title)),
         url=web_address(call.url),
-        origin=line(" · ".join(part for part in origin if part)),
-        deadline=deadline_in_words(call, ahead, words, zone),
+        origin=_short(line(" · ".join(part for part in origin if part))),
+        deadline=_short(deadline_in_words(call, ahead, words, zone)),
         days_left=words["days_left"][min(max(left, 0), 2)].format(days=left) if left is not None else "",
         soon=left is not None and left <= SOON,
-        facts=tuple((label, said) for label, said in facts if said),
+        facts=tuple((label, _short(said)) for label, said in facts if said),
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= FACT_CHARACTERS else cut(text, FACT_CHARACTERS)
 
 
 def _item(profile: Profile, match: Match, edition: Edition, wishes: Wishes, links: Links) -> dict[str, Any]:

@@ -221,7 +221,13 @@ def test_hostile_texts_are_shown_as_text_and_lines_stay_lines() -> None:
 
 
 def test_the_html_needs_nothing_from_elsewhere_and_fits_a_mail() -> None:
-    found = [call(call_id=f"eu_portal:{n}", title="x" * 300) for n in range(1, 41)]
+    long = {
+        "title": "x" * 9000,
+        "programme": "p" * 9000,
+        "type_of_action": "a" * 9000,
+        "parent_topic": "t" * 9000,
+    }
+    found = [call(call_id=f"eu_portal:{n}", **long) for n in range(1, 41)]
     rules = tuple(Rule(rule=name, verdict="unknown", clause="y" * 9000) for name in ("applicant", "region"))
     shown = [match(n, call_id=f"eu_portal:{n}", rules=rules) for n in range(1, 41)]
     made = first_mail(profile(), shown, found)

@@ -24,7 +24,7 @@ import pytest
 import vobject
 import yaml
 from bs4 import BeautifulSoup
-from conftest import SAMPLES, child
+from conftest import ROOT, SAMPLES, child
 from standin_smtp import Handler, smtp
 
 from flows.cli import main
@@ -397,6 +397,30 @@ def test_a_mail_in_doubt_is_shown_and_settled_by_command(
     assert fundmatch("--home", home, "digest", "settle", identity, "--sent")[0] == 0
     (mail,) = json.loads(fundmatch("--home", home, "digest", "outbox", "--state", "sent", "--json")[1])
     assert mail["message_id"] == identity
+
+
+def test_the_example_of_the_readme_gives_three_mails(
+    home: Path, fundmatch: Fundmatch, tmp_path: Path
+) -> None:
+    example = ROOT / "docs" / "example-readers.csv"
+    assert fundmatch("--home", home, "readers", "import", example)[1] == "3 readers added, 0 renewed\n"
+    status, told, _ = fundmatch("--home", home, "digest", "send", "--to", tmp_path / "mails", "--as-of", DAY)
+    assert status == 0 and told.startswith("3 mails in") and len(list((tmp_path / "mails").iterdir())) == 3
+
+
+def test_the_hub_stops_a_list_for_who_asks_and_tells_of_a_profile_that_is_gone(
+    readers: Path, fundmatch: Fundmatch, server: Handler
+) -> None:
+    with open_outbox(Home(readers)) as outbox:
+        (bob,) = outbox.subscriptions("bob@example.org")
+        (ann,) = outbox.subscriptions("ann@example.org")
+        outbox.subscribe([ann.model_copy(update={"profiles": ("renamed",)})])
+    assert "1 lists stopped" in fundmatch("--home", readers, "readers", "stop", "cas@example.org")[1]
+    assert "1 lists stopped" in fundmatch("--home", readers, "readers", "stop", bob.subscription_id)[1]
+    assert "no reader has this address" in fundmatch("--home", readers, "readers", "stop", "x@y.example")[2]
+    status, told = send(fundmatch, readers)
+    assert status == 1 and sorted(by_reader(server)) == ["advies@example.org"]
+    assert told["no_profile"] == [{"address": "ann@example.org", "profile": "renamed"}]
 
 
 def test_an_outbox_that_is_none_says_what_to_do(tmp_path: Path) -> None:

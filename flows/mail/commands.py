@@ -74,7 +74,7 @@ def send(
         assert server is not None
         written = write_drafts(post, reporter)
         outcome = deliver(outbox, server, sender, reporter)
-        states = outbox.states(post.week)
+        states, lost = outbox.states(post.week), post.lost()
     told = {
         "week": post.week,
         "written": written,
@@ -83,13 +83,15 @@ def send(
         "pending": states["pending"],
         "in_doubt": outcome.doubts,
         "fault": outcome.fault,
+        "no_profile": [{"address": each.address, "profile": each.profiles[0]} for each in lost],
         "states": states,
     }
     if as_json:
         print_json(told)
     else:
         _print_outcome(told)
-    raise typer.Exit(1 if outcome.fault or outcome.doubts or outcome.refused or states["pending"] else 0)
+    faults = outcome.fault or outcome.doubts or outcome.refused or states["pending"] or lost
+    raise typer.Exit(1 if faults else 0)
 
 
 def _print_outcome(told: dict[str, Any]) -> None:
@@ -104,6 +106,8 @@ def _print_outcome(told: dict[str, Any]) -> None:
             f"in doubt: {message_id} may have been taken by the server; look for it in its log, then: "
             f"fundmatch digest settle '{message_id}' --sent (or --again)"
         )
+    for reader in told["no_profile"]:
+        print(f"no mail for {reader['address']}: the last run has no profile {reader['profile']}")
     if told["pending"] and not told["fault"]:
         print("what waits was put off by the server: run fundmatch digest send again")
     if told["fault"]:
@@ -181,6 +185,23 @@ def readers_list(as_json: AsJson = False) -> None:
     from flows.terminal import print_readers
 
     return print_readers(found)
+
+
+@readers_app.command("stop")
+def readers_stop(
+    reader: Annotated[str, typer.Argument(help="An address, or the id that a mail's subject to you names.")],
+    as_of: AsOf = None,
+) -> None:
+    """Stop all lists of an address, or one list by its id: for who asks by mail or telephone."""
+    day = day_of(as_of) or date.today()
+    with _outbox() as outbox:
+        found = outbox.subscriptions(reader) or [each for each in [outbox.subscription(reader)] if each]
+        ended = [each for each in found if each.stopped_on is None]
+        for each in ended:
+            outbox.choose(each.model_copy(update={"stopped_on": day}), "stopped by the hub")
+    if not found:
+        raise UsageError(f"{reader}: no reader has this address or id; see: fundmatch readers list")
+    print(f"{reader}: {len(ended)} lists stopped")
 
 
 @readers_app.command("export")

@@ -108,6 +108,14 @@ class Post:
             if draft is not None:
                 yield draft
 
+    def lost(self) -> list[Subscription]:
+        """Readers of a profile that the last run does not have, and who therefore get no mail."""
+        return [
+            found
+            for found in self.outbox.subscriptions()
+            if found.list == "digest" and found.stopped_on is None and found.profiles[0] not in self.profiles
+        ]
+
     def draft(self, found: Subscription) -> Draft | None:
         """The mail of the week for one subscription; None where there is nothing its reader wants told."""
         told = self.outbox.told(found.subscription_id)
