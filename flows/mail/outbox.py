@@ -55,7 +55,7 @@ CREATE TABLE mails (
     answer TEXT,                 -- what the server said last
     UNIQUE (subscription_id, week)
 ) STRICT;
-CREATE INDEX mails_state ON mails (state, not_before);
+CREATE INDEX mails_next ON mails (state, attempts, message_id);
 CREATE TABLE told (
     message_id TEXT NOT NULL REFERENCES mails ON DELETE CASCADE,
     subscription_id TEXT NOT NULL,
