@@ -144,6 +144,16 @@ def test_a_reader_chooses_less_mail(site: Site, page: Any) -> None:
         assert outbox.subscriptions()[0].cadence == "deadlines"
 
 
+def test_every_link_of_a_mail_to_our_pages_leads_to_one(site: Site, page: Any) -> None:
+    page.goto(site.link("digest", week=WEEK))
+    leads = {link.get_attribute("href") for link in page.get_by_role("link").all()}
+    ours = sorted(lead for lead in leads if lead.startswith(site.web.url))
+    assert len(ours) >= 5 * 3 + 3, "three for each call, and those of the mail"
+    for lead in ours:
+        answer = page.goto(lead)
+        assert answer.status == 200 and page.get_by_role("alert").count() == 0, lead
+
+
 def test_the_mail_in_a_browser_fits_the_screen_and_asks_nobody_else(site: Site, page: Any) -> None:
     page.goto(site.link("digest", week=WEEK))
     size = page.viewport_size
