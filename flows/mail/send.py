@@ -16,7 +16,7 @@ from flows.feedback import read as read_feedback
 from flows.home import Home
 from flows.mail.links import Signer
 from flows.mail.message import message, message_id
-from flows.mail.outbox import Draft, Outbox
+from flows.mail.outbox import Draft, Outbox, Waiting
 from flows.mail.settings import Sender, Server, Web
 from flows.mail.smtp import InDoubt, Later, Refused, ServerFault, Session, Unreachable, Withdrawn
 from flows.reporter import Reporter, Silent
@@ -29,6 +29,7 @@ from warehouse.calendar import write as write_calendar
 from warehouse.export import deadline_states
 from warehouse.records import Records
 
+PROFILES_AT_ONCE = 500  # whose matches are kept in memory
 AT_ONCE = 100  # mails written to the outbox in one transaction
 KEPT_DAYS = 400  # for which the text of a mail can be looked at
 REFUSALS = 5  # in a row, of whole mails: then the server refuses us, not a mail
@@ -93,6 +94,8 @@ class Post:
     def matches(self, profile_id: str) -> list[Match]:
         """A profile's matches with what was said since, best first."""
         if profile_id not in self._matches:
+            if len(self._matches) == PROFILES_AT_ONCE:
+                self._matches.clear()
             kept = self.warehouse.match_records(profile_id)
             self._matches[profile_id] = placed(kept, self._marks.get(profile_id, {}))
         return self._matches[profile_id]
@@ -241,7 +244,8 @@ def deliver(
     reporter = reporter or Silent()
     outcome = Outcome(doubts=[mail["message_id"] for mail in outbox.mails("sending")])
     whole, end = outbox.states()["pending"], now() + timedelta(seconds=sender.patience_seconds)
-    session, lost, in_a_row = Session(server, sender), 0, 0
+    session = Session(server, sender)
+    hand = _Hand(outbox, session, sender, outcome, now, sleep)
     reporter.start("send")
     try:
         while outcome.fault is None:
@@ -254,39 +258,7 @@ def deliver(
                 sleep(max(0.0, (soonest - now()).total_seconds()))
                 continue
             begun = now()
-            try:
-                answer = session.offer(
-                    mail.address,
-                    mail.message,
-                    lambda key=mail.message_id: _begin(outbox, key),  # type: ignore[misc]
-                )
-                outbox.mark(mail.message_id, "sent", answer)
-                outcome.sent, lost, in_a_row = outcome.sent + 1, 0, 0
-            except Later as error:
-                wait = timedelta(seconds=sender.retry_seconds * 2**mail.attempts)
-                outbox.mark(mail.message_id, "pending", str(error), not_before=now() + wait)
-                outcome.put_off, lost = outcome.put_off + 1, 0
-            except Withdrawn:
-                pass  # stopped by its reader meanwhile
-            except Refused as error:
-                outbox.mark(mail.message_id, "failed", str(error))
-                outcome.refused, lost = outcome.refused + 1, 0
-                in_a_row = 0 if error.address else in_a_row + 1
-                if error.address:
-                    outbox.suppress(mail.address, str(error))
-                elif in_a_row >= REFUSALS:
-                    outcome.fault = f"{in_a_row} mails in a row were refused, the last with: {error}"
-            except InDoubt as error:
-                outbox.mark(mail.message_id, "sending", str(error))
-                outcome.doubts.append(mail.message_id)
-            except Unreachable as error:
-                lost += 1
-                if lost >= TRIES:
-                    outcome.fault = f"{error}; what waits is kept: run fundmatch digest send again"
-                else:
-                    sleep(min(sender.retry_seconds, 2.0**lost))
-            except ServerFault as error:
-                outcome.fault = str(error)
+            hand.over(mail)
             reporter.advance("send", outcome.sent + outcome.refused, max(whole, 1))
             if sender.per_second and outcome.fault is None:
                 sleep(max(0.0, 1 / sender.per_second - (now() - begun).total_seconds()))
@@ -295,6 +267,60 @@ def deliver(
     return outcome
 
 
-def _begin(outbox: Outbox, message_id: str) -> None:
-    if not outbox.begin(message_id):
-        raise Withdrawn("not to be sent any more")
+@dataclass
+class _Hand:
+    """Hands over one mail after another, and notes what becomes of each."""
+
+    outbox: Outbox
+    session: Session
+    sender: Sender
+    outcome: Outcome
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    lost: int = 0  # connections in a row that were not to be had
+    in_a_row: int = 0  # whole mails that were refused one after another
+
+    def over(self, mail: Waiting) -> None:
+        """Offer one mail, and put it into the state that follows."""
+        key, outcome = mail.message_id, self.outcome
+        try:
+            answer = self.session.offer(mail.address, mail.message, lambda: self._begin(key))
+            self.outbox.mark(key, "sent", answer)
+            outcome.sent, self.in_a_row = outcome.sent + 1, 0
+        except Later as error:
+            wait = timedelta(seconds=max(1.0, self.sender.retry_seconds) * 2**mail.attempts)
+            self.outbox.mark(key, "pending", str(error), not_before=self.now() + wait)
+            outcome.put_off += 1
+        except Refused as error:
+            self._refused(mail, error)
+        except InDoubt as error:
+            self.outbox.mark(key, "sending", str(error))
+            outcome.doubts.append(key)
+        except Withdrawn:
+            pass  # stopped by its reader meanwhile
+        except Unreachable as error:
+            self._unreachable(error)
+            return
+        except ServerFault as error:
+            outcome.fault = str(error)
+        self.lost = 0
+
+    def _begin(self, message_id: str) -> None:
+        if not self.outbox.begin(message_id):
+            raise Withdrawn("not to be sent any more")
+
+    def _refused(self, mail: Waiting, error: Refused) -> None:
+        self.outbox.mark(mail.message_id, "failed", str(error))
+        self.outcome.refused += 1
+        self.in_a_row = 0 if error.address else self.in_a_row + 1
+        if error.address:
+            self.outbox.suppress(mail.address, str(error))
+        elif self.in_a_row >= REFUSALS:
+            self.outcome.fault = f"{self.in_a_row} mails in a row were refused, the last with: {error}"
+
+    def _unreachable(self, error: Unreachable) -> None:
+        self.lost += 1
+        if self.lost >= TRIES:
+            self.outcome.fault = f"{error}; what waits is kept: run fundmatch digest send again"
+        else:
+            self.sleep(min(self.sender.retry_seconds, 2.0**self.lost))

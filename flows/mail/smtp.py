@@ -158,6 +158,10 @@ class Session:
             raise
         try:
             smtp.send(b".\r\n")
+        except (OSError, smtplib.SMTPException) as error:
+            self._drop()  # what cannot be given to the connection does not reach the server
+            raise Later(f"the connection was lost before the mail was ended ({_line(error)})") from error
+        try:
             code, told = smtp.getreply()
         except (OSError, smtplib.SMTPException) as error:
             self._drop()
