@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ SHARED = Path(os.environ.get("FUNDMATCH_SHARED_DATA", ROOT.parent / "shared" / "
 TRUTH: dict[str, Counter[str]] = defaultdict(Counter)
 # Rule of who may apply → the same of its verdicts in the held-out table
 VERDICTS: dict[str, Counter[str]] = defaultdict(Counter)
+# The command line in this process: (exit status, standard output, standard error)
+Fundmatch = Callable[..., tuple[int, str, str]]
 
 
 def a_call(**more: Any) -> Call:
@@ -110,6 +113,28 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     from embeddings.encode import Encoder
 
     return Encoder(cache_dir=tmp_path_factory.mktemp("vectors"))
+
+
+@pytest.fixture
+def fundmatch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fundmatch:
+    """The command line in this process: (exit status, standard output, standard error)."""
+
+    def command(*arguments: Any) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["fundmatch", *map(str, arguments)])
+        try:
+            from flows.cli import main
+
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            gc.enable()  # a run switches it off for its process
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return command
 
 
 def child(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -7,9 +7,8 @@ import json
 import re
 import shutil
 import socket
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,10 +23,9 @@ import pytest
 import vobject
 import yaml
 from bs4 import BeautifulSoup
-from conftest import ROOT, SAMPLES, child
+from conftest import ROOT, SAMPLES, Fundmatch, child
 from standin_smtp import Handler, smtp
 
-from flows.cli import main
 from flows.home import Home
 from flows.mail.doctor import records_of
 from flows.mail.outbox import Outbox, OutboxError, open_outbox
@@ -49,12 +47,11 @@ READERS = [
     },
 ]
 CONSENT = {"consent_on": "2026-05-01", "consent_source": "form on the hub’s site"}
-Fundmatch = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def fundmatch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fundmatch:
-    """The command line in this process: (exit status, standard output, standard error)."""
+def fundmatch(fundmatch: Fundmatch, monkeypatch: pytest.MonkeyPatch) -> Fundmatch:
+    """The command line with the settings of mail."""
     for name, value in {
         "FUNDMATCH_MAIL_FROM": "Smart Industry Hub <digest@hub.example>",
         "FUNDMATCH_WEB_URL": WEB,
@@ -64,19 +61,7 @@ def fundmatch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         "FUNDMATCH_MAIL_RETRY_SECONDS": "0",
     }.items():
         monkeypatch.setenv(name, value)
-
-    def command(*arguments: Any) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["fundmatch", *map(str, arguments)])
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return command
+    return fundmatch
 
 
 @pytest.fixture

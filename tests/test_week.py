@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROFILES, SAMPLES, child
+from conftest import PROFILES, SAMPLES, Fundmatch, child
 
 from crawlers.sources import source_names
-from flows.cli import main
 from pipeline.schema import Call, Match
 from warehouse.records import open_records
 
@@ -26,27 +23,6 @@ ONE_PROFILE = (
     "description: We make sensors for robots.}"
 )
 ONLY_PORTAL = ("--sources", "eu_portal")  # the other sources keep what they have
-Fundmatch = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def fundmatch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fundmatch:
-    """The command line in this process: (exit status, standard output, standard error)."""
-
-    def command(*arguments: Any) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["fundmatch", *map(str, arguments)])
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        finally:
-            gc.enable()  # a run switches it off for its process
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return command
 
 
 @pytest.fixture
