@@ -29,15 +29,11 @@ ONE_CLICK = "List-Unsubscribe=One-Click"  # RFC 8058, the body of the POST
 
 
 class LinkError(Exception):
-    """A link or a form is not to be trusted. `expired` tells whether it once was."""
-
-    expired = False
+    """A link or a form is not to be trusted."""
 
 
 class Expired(LinkError):
     """It was good, and is too old."""
-
-    expired = True
 
 
 def now() -> int:
