@@ -35,7 +35,7 @@ _SCHEMA = """
 CREATE TABLE keys (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE subscriptions (
     subscription_id TEXT PRIMARY KEY,
-    address TEXT NOT NULL,
+    address TEXT NOT NULL COLLATE NOCASE,
     record TEXT NOT NULL  -- the subscription as JSON
 ) STRICT;
 CREATE INDEX subscriptions_address ON subscriptions (address);
@@ -45,7 +45,7 @@ CREATE TABLE mails (
     week TEXT NOT NULL,
     day TEXT NOT NULL,           -- of the news in it
     new_calls INTEGER NOT NULL,  -- whether it could tell of new calls, or of deadlines alone
-    address TEXT NOT NULL,
+    address TEXT NOT NULL COLLATE NOCASE,
     subject TEXT NOT NULL,
     message BLOB,                -- as it goes over the wire; NULL once it is too old to be looked at
     state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'sent', 'failed')),
@@ -65,7 +65,11 @@ CREATE TABLE told (
     PRIMARY KEY (message_id, profile_id, call_id)
 ) STRICT;
 CREATE INDEX told_subscription ON told (subscription_id);
-CREATE TABLE suppressed (address TEXT PRIMARY KEY, since TEXT NOT NULL, answer TEXT NOT NULL) STRICT;
+CREATE TABLE suppressed (
+    address TEXT PRIMARY KEY COLLATE NOCASE,
+    since TEXT NOT NULL,
+    answer TEXT NOT NULL
+) STRICT;
 CREATE TABLE choices (
     subscription_id TEXT NOT NULL REFERENCES subscriptions ON DELETE CASCADE,
     made_at TEXT NOT NULL,
@@ -438,7 +442,8 @@ class Outbox:
             "WHERE subscription_id IN (SELECT value FROM json_each(?)) ORDER BY made_at",
             [json.dumps(ids)],
         ).fetchall()
-        suppressed = self.suppressed().get(address)
+        refused = {each.lower(): told for each, told in self.suppressed().items()}
+        suppressed = refused.get(address.lower())
         return {
             "address": address,
             "subscriptions": [each.model_dump(mode="json") for each in found],
@@ -472,7 +477,7 @@ class Outbox:
         return gone
 
     def _trace(self, address: str) -> str:
-        return hmac.new(self.key, b"erased\0" + address.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self.key, b"erased\0" + address.lower().encode(), hashlib.sha256).hexdigest()
 
 
 def open_outbox(home: Home) -> Outbox:
