@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.mail.commands import add_mail
+from flows.partners.commands import add_partners
 from flows.usage import AsJson, AsOf, State, UsageError, day_of, last_run, pick, print_json, published
 
 if TYPE_CHECKING:
@@ -399,9 +400,16 @@ def evaluate_matching_command(
 @app.command("train")
 def train_command(
     bench: Annotated[Path, typer.Argument(help="Folder with corpus, queries, qrels and history.")],
+    of_partners: Annotated[
+        bool, typer.Option("--partners", help="Fit the ranking of partners instead.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the domain adapter and the ranking on a benchmark, into the package, and tell before and after."""
+    """Fit the domain adapter and the ranking on a benchmark, into the package, and tell what they give."""
+    if of_partners:
+        from flows.partners.commands import train_and_tell
+
+        return train_and_tell(bench, as_json)
     from flows.bench import read_bench
     from flows.evaluate import evaluate_matching, print_evaluation
     from flows.home import Home
@@ -489,6 +497,7 @@ def _week_document(week: WeeklyRun) -> dict[str, Any]:
 
 
 add_mail(app, digest_app)
+add_partners(app, evaluate_app)
 
 
 def main() -> None:

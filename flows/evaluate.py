@@ -167,7 +167,7 @@ def evaluate_matching(
     """
     scores, rankings = {}, {}
     for name, ranker in rankers.items():
-        with _told(reporter, stage(name), len(bench.queries)):
+        with told_stage(reporter, stage(name), len(bench.queries)):
             scores[name] = ranker(bench)
             rankings[name] = {query: ranked(given) for query, given in scores[name].items()}
     if run is not None:
@@ -175,7 +175,7 @@ def evaluate_matching(
             write_whole(run, trec_run(scores[PRODUCTION], rankings[PRODUCTION], PRODUCTION))
         except OSError as error:
             raise BenchError(f"{run}: cannot be written ({error.strerror})") from error
-    with _told(reporter, "judge", len(bench.qrels)):
+    with told_stage(reporter, "judge", len(bench.qrels)):
         figures = compared(bench.qrels, rankings, groups_of(bench), list(METRICS), BASELINE)
     return {
         "day": bench.day.isoformat(),
@@ -187,7 +187,8 @@ def evaluate_matching(
 
 
 @contextmanager
-def _told(reporter: Reporter, name: str, items: int) -> Iterator[None]:
+def told_stage(reporter: Reporter, name: str, items: int) -> Iterator[None]:
+    """Tell of a stage that begins, and how long it took for so many items."""
     reporter.start(name)
     begun = time.perf_counter()
     yield
@@ -196,20 +197,35 @@ def _told(reporter: Reporter, name: str, items: int) -> Iterator[None]:
 
 def print_evaluation(told: Mapping[str, Any]) -> None:
     """Each group's rankers: metrics with their intervals, and the paired difference in nDCG@10."""
-    print(f"{'':<12}{''.join(f'{shown:>19}' for shown in METRICS.values())}{f'nDCG@10 - {BASELINE}':>22}")
-    for group, shown in GROUPS.items():
-        by_ranker = {ranker: groups[group] for ranker, groups in told["rankers"].items()}
-        count = next(iter(by_ranker.values()))["n"]
-        print(f"\n{shown} ({count})")
-        for ranker, figures in by_ranker.items() if count else ():
-            cells = "".join(f"{_cell(figures[metric]):>19}" for metric in METRICS)
-            beside = figures.get(f"vs_{BASELINE.lower()}")
-            print(f"  {ranker:<10}{cells}{_cell(beside['ndcg@10'], '+') if beside else '':>22}".rstrip())
+    groups = {
+        shown: {ranker: figures[group] for ranker, figures in told["rankers"].items()}
+        for group, shown in GROUPS.items()
+    }
+    print_table(groups, METRICS, "ndcg@10", BASELINE)
     print(
         f"\n{told['queries']} queries, {told['topics']} topics, as known before {told['day']}. "
         f"In brackets: 95 % bootstrap intervals\nover queries, {told['resamples']} resamples; "
         f"differences are paired."
     )
+
+
+def print_table(
+    groups: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    metrics: Mapping[str, str],
+    compared_by: str,
+    baseline: str,
+) -> None:
+    """Figures by group and ranker: ranx's metrics as they are shown, and the paired difference in one."""
+    print(
+        f"{'':<12}{''.join(f'{s:>19}' for s in metrics.values())}{f'{metrics[compared_by]} - {baseline}':>22}"
+    )
+    for group, by_ranker in groups.items():
+        count = next(iter(by_ranker.values()))["n"]
+        print(f"\n{group} ({count})")
+        for ranker, figures in by_ranker.items() if count else ():
+            cells = "".join(f"{_cell(figures[metric]):>19}" for metric in metrics)
+            beside = figures.get(f"vs_{baseline.lower()}")
+            print(f"  {ranker:<10}{cells}{_cell(beside[compared_by], '+') if beside else '':>22}".rstrip())
 
 
 def _cell(figure: Mapping[str, float], sign: str = "") -> str:

@@ -53,6 +53,10 @@ class Home:
         return self.path / "feedback.jsonl"
 
     @property
+    def not_listed(self) -> Path:
+        return self.path / "not_listed.json"
+
+    @property
     def mail(self) -> Path:
         return self.path / "mail.sqlite"
 

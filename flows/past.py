@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
 
 from embeddings.adapter import Adapter, Vectors, adapter_for, unit
 from embeddings.encode import Encoder
 from pipeline.history import Heads, History
+from pipeline.network import Members
 from pipeline.schema import Project, Topic
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 YEARS = 5  # older projects tell little of what an organisation does now
 TITLE_WEIGHT = 0.5  # of a project's title beside the vector of its title and objective
+_ACTIVITY = {code: number for number, code in enumerate(("", "HES", "OTH", "PRC", "PUB", "REC"))}
 Progress = Callable[[int, int], None]
 PastRecords = tuple[History | None, Mapping[str, Sequence[Project]]]  # and projects by organisation
 
@@ -105,11 +109,59 @@ def past(
     )
 
 
+def members(
+    history: History,
+    participants: pyarrow.Table,
+    participations: pyarrow.Table,
+    encoder: Encoder,
+    progress: Progress | None = None,
+) -> Members:
+    """What is known of a history's organisations; a name in capitals is encoded in lower case."""
+    about = {str(row["org_id"]): row for row in participants.to_pylist()}
+    rows = [about[org_id] for org_id in history.org_ids]
+    names = [str(row["name"]) for row in rows]
+    place = {project: number for number, project in enumerate(history.project_ids)}
+    led: Counter[int] = Counter()
+    money: dict[tuple[int, int], float] = {}
+    for part in participations.select(["project_id", "org_id", "role", "eur"]).to_pylist():
+        org, project = history.number_of.get(part["org_id"]), place.get(part["project_id"])
+        if org is None or project is None:
+            continue
+        led[org] += part["role"] == "coordinator"
+        money[org, project] = part["eur"] or 0.0
+    pairs = sorted(money)
+    shares = csr_matrix(
+        ([money[pair] for pair in pairs], tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)),
+        shape=(len(rows), len(place)),
+    )
+    total = np.maximum(np.asarray(shares.sum(axis=0)).ravel(), 1e-9)
+    return Members(
+        country=_numbered([row["country"] for row in rows]),
+        activity=np.array([_ACTIVITY.get(row["activity"], 0) for row in rows], dtype=np.int64),
+        region=np.array([(row["nuts"] or "")[:4] for row in rows], dtype=np.str_),
+        names=encoder.encode(
+            [name.title() if name.isupper() else name for name in names], kind="query", progress=progress
+        ).astype(np.float64),
+        coordinated=np.array([led[number] for number in range(len(rows))], dtype=np.float64),
+        shares=(shares @ diags(1.0 / total)).tocsr(),
+    )
+
+
+def _numbered(codes: Sequence[str | None]) -> NDArray[np.int64]:
+    """Codes as numbers in the order of the alphabet, so that the same code has the same number each time."""
+    number = {code: place for place, code in enumerate(sorted({code or "" for code in codes}))}
+    return np.array([number[code or ""] for code in codes], dtype=np.int64)
+
+
 def heads(
-    topics: Sequence[Topic], encoder: Encoder, adapter: Adapter, progress: Progress | None = None
+    topics: Sequence[Topic],
+    encoder: Encoder,
+    adapter: Adapter,
+    progress: Progress | None = None,
+    languages: Sequence[str | None] | None = None,
 ) -> Heads:
     """Today's topics by what is known of them before anybody applies: identifier, title and keywords."""
-    plain = topic_vectors(topics, encoder, progress)
+    plain = topic_vectors(topics, encoder, progress, languages)
     return Heads(
         ids=[topic.topic_id for topic in topics],
         plain=plain.astype(np.float64),
@@ -134,12 +186,21 @@ def project_vectors(
 
 
 def topic_vectors(
-    topics: Sequence[Topic | None], encoder: Encoder, progress: Progress | None = None
+    topics: Sequence[Topic | None],
+    encoder: Encoder,
+    progress: Progress | None = None,
+    languages: Sequence[str | None] | None = None,
 ) -> Vectors:
-    """(topics, d) vectors of length 1 of title and keywords, and the title again; zeros where unknown."""
+    """(topics, d) vectors of length 1 of title and keywords, and the title again; zeros where unknown.
+
+    `languages` are those of the texts, ISO 639-1; without them English.
+    """
     titles = [topic.title if topic else "" for topic in topics]
     texts = ["\n".join(filter(None, (t.title, t.keywords))) if t else "" for t in topics]
-    whole, title_alone = (encoder.encode(each, kind="passage", progress=progress) for each in (texts, titles))
+    whole, title_alone = (
+        encoder.encode(each, kind="passage", languages=languages, progress=progress)
+        for each in (texts, titles)
+    )
     found = unit(whole + title_alone)
     found[[topic is None for topic in topics]] = 0.0
     return found

@@ -13,13 +13,12 @@ from functools import lru_cache
 
 from pipeline import hubs, whom
 from pipeline.deadlines import entry_deadlines, next_deadline, on
-from pipeline.nuts import same, stated_regions
+from pipeline.nuts import ISO, same, stated_regions
 from pipeline.prose import clauses
 from pipeline.schema import Call, Eligibility, Profile, Rule, Verdict
 from pipeline.thresholds import budget, decided, differ, readiness
 
 _COMPANIES = ("sme", "large_company")
-_ISO = {"GR": "EL", "GB": "UK"}  # ISO 3166 → NUTS
 _EU = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
 _NOUN = (
     r"(?:ondernemers|ondernemingen|bedrijven|mkb['’]?ers|mkb-\w+|organisaties|aanvragers|undernimmers"
@@ -163,7 +162,7 @@ def _applicant(profile: Profile, call: Call) -> Rule:
     """The kind of organisation against those that the call names, leaves out or closes itself to."""
     printed = call.printed.get("applicants") or ""
     texts = (("", call.conditions or ""), *((section.heading, section.text) for section in call.sections))
-    clause = _hubs_clause((*(text for _, text in texts), printed))
+    clause = reserved_for_hubs(call)
     if clause is not None:
         return decided(call, "applicant", _of_hubs(profile, clause), clause, "applicants")
     disputed = differ(call, "applicants")
@@ -187,6 +186,12 @@ def _of_hubs(profile: Profile, clause: str) -> Verdict:
     own = " ".join((profile.name, profile.description, *profile.offers))
     may_be_one = profile.kind not in _COMPANIES and (profile.kind == "hub" or hubs.EDIH.search(own))
     return "unknown" if may_be_one else "fail"
+
+
+def reserved_for_hubs(call: Call) -> str | None:
+    """The sentence of a call that closes it to all but designated European Digital Innovation Hubs."""
+    texts = (call.conditions or "", *(section.text for section in call.sections))
+    return _hubs_clause((*texts, call.printed.get("applicants") or ""))
 
 
 @lru_cache(maxsize=1 << 13)
@@ -235,10 +240,10 @@ def _seat_clause(texts: tuple[tuple[str, str], ...], areas: frozenset[str]) -> s
 def _lies_in(profile: Profile, areas: Iterable[str]) -> Verdict:
     """Whether all places of a profile lie in some of the areas, or all outside; unknown where it is only told
     more broadly than the areas are."""
-    country = _ISO.get(profile.country, profile.country)
-    wanted = [code for area in areas for code in same(_ISO.get(area[:2], area[:2]) + area[2:])]
-    own = [code for code in profile.nuts if _ISO.get(code[:2], code[:2]) == country] or [country]
-    codes = [tuple(same(_ISO.get(code[:2], code[:2]) + code[2:])) for code in own]
+    country = ISO.get(profile.country, profile.country)
+    wanted = [code for area in areas for code in same(ISO.get(area[:2], area[:2]) + area[2:])]
+    own = [code for code in profile.nuts if ISO.get(code[:2], code[:2]) == country] or [country]
+    codes = [tuple(same(ISO.get(code[:2], code[:2]) + code[2:])) for code in own]
     inside = [any(code.startswith(area) for code in versions for area in wanted) for versions in codes]
     around = [any(area.startswith(code) for code in versions for area in wanted) for versions in codes]
     if all(inside):
@@ -264,5 +269,5 @@ def _from_enough(profile: Profile, call: Call, clause: str) -> bool:
     if least is None or least <= 1:
         asks = re.search(r"\b(?:countr\w+|land(?:en)?|länder\w*|lannen)\b", clause, re.IGNORECASE)
         return least == 1 or not (asks or _OF_COUNTRIES.search(clause))
-    own = {_ISO.get(code, code) for code in (profile.country, *profile.partner_countries)}
+    own = {ISO.get(code, code) for code in (profile.country, *profile.partner_countries)}
     return len(own & _EU if _OF_COUNTRIES.search(clause) else own) >= least

@@ -17,7 +17,7 @@ import yaml
 from pipeline.prose import clauses
 from pipeline.terms import WHO
 
-_ISO = {"GR": "EL", "GB": "UK"}  # countries that NUTS calls otherwise than ISO 3166 does
+ISO = {"GR": "EL", "GB": "UK"}  # ISO 3166 → NUTS, where they differ
 _CODE = re.compile(r"[A-Z]{2}[A-Z0-9]{0,3}")
 _CODE_AND_NAME = re.compile(r"([A-Z]{2}[A-Z0-9]{0,3})\b\s*[-–:]?\s*(.*)")
 _NAME_AND_CODE = re.compile(r"(.*?)\s*\(([A-Z]{2}[A-Z0-9]{0,3})\)")
@@ -120,7 +120,7 @@ def _read(text: str, depth: int) -> tuple[str, ...] | None:
 def _known(code: str) -> str | None:
     """A country's or an area's code in NUTS spelling, or None where there is no such area."""
     table = _table()
-    code = _ISO.get(code, code)
+    code = ISO.get(code, code)
     if len(code) == 5:
         parent = code[:4] in table.second
         return code if parent and (code in table.third or not code.startswith("NL")) else None

@@ -196,7 +196,7 @@ def passages_of(profile: Profile) -> list[OwnPassage]:
     A Dutch profile also gets each theme's English terms as a passage of their own, shown in Dutch, since
     calls of the EU are in English and the packaged model knows little Dutch.
     """
-    own = [*_pieces(sentences(profile.description)), *profile.offers, *profile.seeks]
+    own = [*pieces_of(sentences(profile.description)), *profile.offers, *profile.seeks]
     found = {text: OwnPassage(text, text, profile.language) for text in own}
     groups = [list(profile.themes)] if profile.themes else []
     groups += [[theme] for theme in profile.themes] if profile.language == "nl" else []
@@ -212,7 +212,7 @@ def passages_of(profile: Profile) -> list[OwnPassage]:
     return list(found.values())
 
 
-def _pieces(whole: Iterable[str]) -> list[str]:
+def pieces_of(whole: Iterable[str]) -> list[str]:
     """Sentences joined to pieces of some length; a short tail goes with the piece before it."""
     pieces: list[list[str]] = [[]]
     for sentence in whole:

@@ -1,6 +1,7 @@
-"""The learned ranking: features of an organisation and today's topics → an order, by a fitted LightGBM model.
+"""The learned rankings: features → an order, by fitted LightGBM models that `fundmatch train` makes.
 
-LambdaRank (Burges 2010) over organisations that were really funded; `fundmatch train` makes `ranking.json`.
+`ranking.json` puts topics in order for an organisation: LambdaRank (Burges 2010) over organisations that were
+really funded. `partners.json` puts organisations in order for a topic and a lead: log-odds of having joined.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import lightgbm
 
 FILE = files("pipeline").joinpath("ranking.json")
+PARTNERS = files("pipeline").joinpath("partners.json")
 DIGITS = 4  # to which features are rounded, so that the last bits of a machine decide no branch
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",
@@ -38,6 +41,15 @@ PARAMETERS: dict[str, Any] = {
     "verbose": -1,
 }
 ROUNDS = 200
+PARTNER_PARAMETERS: dict[str, Any] = PARAMETERS | {
+    "objective": "binary",
+    "learning_rate": 0.03,
+    "num_leaves": 31,
+    "min_data_in_leaf": 60,
+    "feature_fraction": 0.5,
+    "lambda_l2": 5.0,
+}
+PARTNER_ROUNDS = 400
 HARDEST = 100  # of the wrong topics that look best, all are learned from
 SHARE = 0.3  # of the other wrong ones
 _LOOKS = ("expected.mean", "kin.mean", "near.kin")  # by which the hardest are chosen
@@ -57,25 +69,27 @@ class Ranker:
 
         return lightgbm.Booster(model_str=self.model)
 
-    def scores(self, features: Mapping[str, Floats]) -> NDArray[np.float64]:
-        """(topics,) scores of one organisation's features, the higher the better; only their order means
-        something. KeyError: a feature that the model was fitted with is missing."""
-        found = self._booster.predict(table(features, self.names), num_threads=1)
+    def scores(self, features: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """(rows,) scores of (rows,) features, the higher the better; only their order means something.
+
+        KeyError: a feature that the model was fitted with is missing.
+        """
+        found = self._booster.predict(table(features, self.names), num_threads=1, raw_score=True)
         return np.asarray(found, dtype=np.float64)
 
     def dumped(self) -> str:
-        """The text of `ranking.json`."""
+        """The text of the model's file."""
         return json.dumps({"trained_on": self.trained_on, "names": self.names, "model": self.model}, indent=0)
 
 
-def load() -> Ranker:
-    """The model of the package."""
-    found = json.loads(FILE.read_text("utf-8"))
+def load(file: Traversable | None = None) -> Ranker:
+    """A model of the package, by default that of topics."""
+    found = json.loads((file or FILE).read_text("utf-8"))
     return Ranker(found["names"], found["model"], found["trained_on"])
 
 
-def table(features: Mapping[str, Floats], names: Sequence[str]) -> Floats:
-    """(topics, names) features of one organisation, rounded. ValueError: one is no number."""
+def table(features: Mapping[str, NDArray[Any]], names: Sequence[str]) -> Floats:
+    """(rows, names) features, rounded. ValueError: one is no number."""
     found = np.round(np.stack([features[name] for name in names], axis=1), DIGITS).astype(np.float32)
     if not np.isfinite(found).all():
         odd = [name for name, values in zip(names, found.T, strict=True) if not np.isfinite(values).all()]
@@ -105,4 +119,27 @@ def fit(
         feature_name=list(names),
     )
     booster = lightgbm.train(PARAMETERS, data, num_boost_round=ROUNDS)
+    return Ranker(names, booster.model_to_string(), trained_on)
+
+
+def fit_partners(
+    tables: Sequence[Floats],
+    answers: Sequence[NDArray[np.bool_]],
+    weights: Sequence[NDArray[np.float64]],
+    names: Sequence[str],
+    trained_on: str,
+) -> Ranker:
+    """A model for queries' (organisations, names) features, and which (organisations,) really joined.
+
+    `weights` (organisations,) stand for those that were left out of a sample. Same input, same model.
+    """
+    import lightgbm
+
+    data = lightgbm.Dataset(
+        np.concatenate(tables),
+        np.concatenate(answers).astype(np.int32),
+        weight=np.concatenate(weights),
+        feature_name=[name.replace(".", "_") for name in names],
+    )
+    booster = lightgbm.train(PARTNER_PARAMETERS, data, num_boost_round=PARTNER_ROUNDS)
     return Ranker(names, booster.model_to_string(), trained_on)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 
@@ -22,12 +23,14 @@ def themes() -> dict[str, dict[str, list[str]]]:
 
 def named_themes(call: Call) -> dict[str, str]:
     """Theme → the call's own words that name it, in order of the themes; its long texts are not asked."""
-    told = "\n".join([call.title, call.call_title or "", *call.keywords])
-    found = {}
-    for theme, pattern in _patterns().items():
-        if match := pattern.search(told):
-            found[theme] = match[0]
-    return found
+    return themes_in("\n".join([call.title, call.call_title or "", *call.keywords]))
+
+
+def themes_in(text: str, among: Collection[str] | None = None) -> dict[str, str]:
+    """Theme → the words of a text that name it first, in order of the themes; of all, or of those given."""
+    patterns = _patterns()
+    asked = patterns if among is None else [theme for theme in patterns if theme in among]
+    return {theme: match[0] for theme in asked if (match := patterns[theme].search(text))}
 
 
 @cache

@@ -13,6 +13,7 @@ from pipeline.schema import (
     Feedback,
     Match,
     Organisation,
+    Participant,
     Profile,
     Project,
     RawCall,
@@ -76,6 +77,17 @@ class Records(Warehouse):
         found = self._ours("SELECT * FROM core.organisations WHERE source = ? ORDER BY org_id", [source])
         return [_record(Organisation, row) for row in _dicts(found)]
 
+    def organisation_records(self) -> list[Organisation]:
+        """The organisations of all catalogues, by id."""
+        return [
+            _record(Organisation, row)
+            for row in _dicts(self._ours("FROM core.organisations ORDER BY org_id"))
+        ]
+
+    def participant_records(self) -> list[Participant]:
+        """Organisations in EU projects, by id."""
+        return [_record(Participant, row) for row in _dicts(self.participants())]
+
     def health(self) -> list[SourceHealth]:
         """How each source did in the run."""
         return [_record(SourceHealth, row) for row in _dicts(self.sources())]
@@ -111,10 +123,11 @@ class Records(Warehouse):
         return self._ours("SELECT * FROM core.projects WHERE signed_on < ? ORDER BY project_id", [before])
 
     def participations(self, before: date) -> Relation:
-        """Who took part in the projects signed before a day: project_id, org_id, role, topic, signed_on."""
+        """Who took part in the projects signed before a day: project_id, org_id, role, eur, topic,
+        signed_on."""
         return self._ours(
-            "SELECT s.project_id, s.org_id, s.role, p.topic, p.signed_on FROM core.participations AS s "
-            "JOIN core.projects AS p USING (project_id) WHERE p.signed_on < ? ORDER BY project_id, org_id",
+            "SELECT s.project_id, s.org_id, s.role, s.eur, p.topic, p.signed_on "
+            "FROM core.participations AS s JOIN core.projects AS p USING (project_id) WHERE p.signed_on < ? ORDER BY project_id, org_id",
             [before],
         )
 
