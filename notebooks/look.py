@@ -34,9 +34,14 @@ def start() -> None:
     display(HTML(f"<script>{get_plotlyjs()}</script>"))
 
 
-def table(rows: DuckDBPyRelation, hide: Sequence[str] = (), note: str = "") -> None:
+def table(
+    rows: DuckDBPyRelation | Sequence[Mapping[str, Any]], hide: Sequence[str] = (), note: str = ""
+) -> None:
     """Show rows as a table to sort and search; a `title` leads to its `url`. Without rows, `note`."""
-    found = [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
+    if isinstance(rows, DuckDBPyRelation):
+        found = [dict(zip(rows.columns, row, strict=True)) for row in rows.fetchall()]
+    else:
+        found = [dict(row) for row in rows]
     if not found:
         say(note or "*Nothing here.*")
         return
@@ -65,6 +70,12 @@ def table(rows: DuckDBPyRelation, hide: Sequence[str] = (), note: str = "") -> N
             )
         )
     )
+
+
+def page(html: str, height: int) -> None:
+    """Show a whole page within the notebook, apart from it: nothing in it can run or reach the notebook."""
+    style = f"width:100%;height:{height}px;border:1px solid #c7d2db"
+    display(HTML(f'<div><iframe sandbox="" style="{style}" srcdoc="{escape(html)}"></iframe></div>'))
 
 
 def say(words: str) -> None:

@@ -389,7 +389,7 @@ def test_history_before_a_day_has_no_project_of_that_day_or_of_no_day(tmp_path: 
 
         assert [ids(date(2022, 6, 14)), ids(date(2022, 6, 15)), ids(LATE)] == [[], ["101"], ["101", "102"]]
         found = warehouse.participations(LATE)
-        assert found.columns == ["project_id", "org_id", "role", "topic", "signed_on"]
+        assert found.columns == ["project_id", "org_id", "role", "eur", "topic", "signed_on"]
         assert {row[0] for row in found.fetchall()} == {"101", "102"}
         mine = warehouse.project_records(["900000001", "900000002", "absent"], LATE)
         assert {org: [p.project_id for p in own] for org, own in mine.items()} == {
