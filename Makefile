@@ -13,7 +13,7 @@ help:
 	@echo "make programs    install Chromium and LibreOffice (Debian, as root), which a few tests use where they are"
 	@echo "make campaigns   the slow trials: readers beside publishing, builds killed at random, a full disk"
 	@echo "make bench-large a million matches beside plain DuckDB, some ten minutes"
-	@echo "make bench  start-up times, what encoding, matching, a crawl and a mail cost, how languages meet, and what a week costs on the real records where they are kept"
+	@echo "make bench  start-up times, what encoding, matching, partners, a crawl and a mail cost, how languages meet, and what a week costs on the real records where they are kept"
 	@echo "make new-source NAME=... HOST=... LEVEL=...   a spider, sample pages and a failing expectation to begin from"
 	@echo "make clean  remove .venv and data/"
 
@@ -62,6 +62,7 @@ bench: .venv/.installed
 	@$(BIN)/python tests/benchmarks/startup.py $(HOME_DEMO)
 	@$(BIN)/python tests/benchmarks/encode.py 2> /dev/null
 	@$(BIN)/python tests/benchmarks/match.py
+	@$(BIN)/python tests/benchmarks/partners.py
 	@$(BIN)/python tests/benchmarks/languages.py
 	@$(BIN)/python tests/benchmarks/crawl.py
 	@$(BIN)/python tests/benchmarks/mail.py $(HOME_DEMO)

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from flows.home import Home, write_whole
+from flows.partners.organisations import proposable
 from pipeline.digest import Edition, compose, contents, helpers_of
 from pipeline.news import Week, news
 from pipeline.schema import Call, Match, Profile, SourceHealth, Wishes
@@ -32,7 +33,8 @@ def write_previews(
     """
     folder = home.digests / week_of(as_of)
     by_id = {call.call_id: call for call in calls}
-    edition = Edition(Week(as_of, by_id, frozenset(by_id)), health, helpers_of(profiles, matches))
+    helpers = helpers_of(proposable(home, profiles), matches)
+    edition = Edition(Week(as_of, by_id, frozenset(by_id)), health, helpers)
     mine: dict[str, list[Match]] = {}
     for match in matches:
         mine.setdefault(match.profile_id, []).append(match)

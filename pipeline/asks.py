@@ -220,12 +220,15 @@ def _numbers(call: Call) -> Iterator[Need]:
     if clause and least.min_partners:
         words = f"at least {least.min_partners} members"
         yield _need(call, "members", least.min_partners, words, clause)
+        # "at least 2 SMEs" are not two of any kind
+        counted = [names for names, count in _runs(clause, 0) if count == least.min_partners]
+        yield from (_role(call, names, least.min_partners, clause, True, 0) for names in counted[:1])
     if clause and least.min_countries:
         words = f"from at least {least.min_countries} countries"
-        counted = tuple(sorted(EU)) if re.search(r"\b(?:member\s+states?|lidstaten)\b", clause, re.I) else ()
+        lands = tuple(sorted(EU)) if re.search(r"\b(?:member\s+states?|lidstaten)\b", clause, re.I) else ()
         if re.search(r"\bassociated\b|geassocieerd", clause, re.IGNORECASE):
-            counted = tuple(sorted(EU | ASSOCIATED))
-        yield _need(call, "countries", least.min_countries, words, clause, places=counted)
+            lands = tuple(sorted(EU | ASSOCIATED))
+        yield _need(call, "countries", least.min_countries, words, clause, places=lands)
     if not clause and three_countries(call):
         for what, number, words, places in (
             ("members", 3, "at least 3 members", ()),

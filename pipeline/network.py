@@ -29,17 +29,17 @@ AGEING = 0.3  # a year
 SAME = 1e-9
 # Features that are given as they are; all others as distances from the candidates' mean.
 PLAIN = frozenset(
-    "activity country.projects lead.activity lead.country lead.projects lead.partners lead.region together "
-    "topic.named topic.nearest topic.stages own.projects own.coordinates own.crowd".split()
+    "activity country.projects lead.activity lead.country lead.projects lead.partners lead.region name "
+    "name.lead together topic.named topic.nearest topic.stages own.projects own.coordinates own.crowd".split()
 )
 BOTH = frozenset(("best", "topic.best", "country.pair"))
 _OF_LEAD = (
-    "together together.share together.near beyond beyond.share place.lead text.lead name.lead country.pair "
+    "together together.share together.near beyond beyond.share place.lead text.lead country.pair "
     "lead.country lead.region lead.activity lead.projects lead.partners met.near met.soft met.around".split()
 )
 # The candidates that are far from the topic, from the lead and from both stay in the order of these.
 LOOKS = ("adapted", "near.soft", "around", "met.near", "beyond")
-CONTENDERS = 2_000  # of all candidates, that the fitted model puts in order
+CONTENDERS = 600  # of all candidates, that the fitted model puts in order
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Network:
         self._each = np.maximum(self.projects, 1)
         self._recent = np.exp(-AGEING * history.years)
         self._place = _places(joined, self.size)
-        self._texts = _unit(joined @ history.adapted)
+        self._length = np.maximum(np.linalg.norm(joined @ history.adapted, axis=1), 1e-9)
         old, new = ([lineage(key) for key in ids] for ids in (history.topic_ids, heads.ids))
         self._same = [
             np.array([[a[level] == b[level] != "" for a in old] for b in new], dtype=np.float64).reshape(
@@ -107,7 +107,7 @@ class Network:
     def features(self, topic: int, lead: str | None) -> dict[str, Values]:
         """Feature → (organisations,) values for one of today's topics, and an organisation that leads.
 
-        A lead that is None, or not in the history, has met nobody.
+        A lead that is None, or not in the history, has met nobody. Those of names are in `names`.
         """
         nearness = self._nearness(topic)
         found = self._of_texts(topic, nearness)
@@ -122,6 +122,13 @@ class Network:
             if name not in PLAIN:
                 given[f"{name}.standing" if name in BOTH else name] = _standing(values)
         return given | self._own | self._of_topic(topic, nearness)
+
+    def names(self, topic: int, lead: str | None, orgs: Numbers | slice) -> dict[str, Values]:
+        """Feature → values of some organisations by their names alone, apart since they take longest."""
+        names = self.members.names[orgs]
+        org = None if lead is None else self.history.number_of.get(lead)
+        beside = np.zeros(len(names)) if org is None else names @ self.members.names[org]
+        return {"name": names @ self.heads.plain[topic], "name.lead": beside}
 
     def met(self, lead: str) -> Numbers:
         """(organisations,) the number of projects that each was in with a lead; none with itself."""
@@ -186,7 +193,6 @@ class Network:
         found["near.money"] = self.members.shares @ soft
         found["best"], found["topic.best"] = self._best(nearness), self._best(of_topic)
         found["text.best"] = self._best(self.history.plain @ self.heads.plain[topic])
-        found["name"] = self.members.names @ self.heads.plain[topic]
         return found
 
     def _of_like_topics(self, topic: int, nearness: Values) -> dict[str, Values]:
@@ -205,7 +211,7 @@ class Network:
 
     def _around(self, texts: Mapping[str, Values]) -> dict[str, Values]:
         """Who works with those that are near the topic."""
-        circle = np.lexsort((np.arange(len(self.projects)), -np.round(texts["near.close"], 9)))[:CIRCLE]
+        circle = np.argsort(-np.round(texts["near.close"], 9), kind="stable")[:CIRCLE]
         around = self._spread(texts["near.close"])
         return {
             "around": around,
@@ -225,6 +231,7 @@ class Network:
         together[org] = met[org] = met_near[org] = 0.0
         about = self.members
         region = about.region[org]
+        middle = self.history.adapted[own].sum(axis=0)
         return {
             "together": together,
             "together.share": together / self._each,
@@ -232,8 +239,7 @@ class Network:
             "beyond": self._spread(met_near),
             "beyond.share": self._spread(met) / self._reach,
             "place.lead": self._place @ self._place[org],
-            "text.lead": self._texts @ self._texts[org],
-            "name.lead": about.names @ about.names[org],
+            "text.lead": (self.joined @ (self.history.adapted @ middle)) / (self._length * self._length[org]),
             "country.pair": self._pairs[about.country[org]][about.country],
             "lead.country": (about.country == about.country[org]).astype(np.float64),
             "lead.region": ((about.region == region) & (region != "")).astype(np.float64),
@@ -280,10 +286,10 @@ def scores(network: Network, ranker: Ranker, topic: int, lead: str | None) -> Va
     """
     features = network.features(topic, lead)
     first = looks(features)
-    order = np.lexsort((np.arange(len(first)), -first))
-    chosen = np.sort(order[:CONTENDERS])
+    chosen = np.sort(np.argsort(-first, kind="stable")[:CONTENDERS])
     found = first - float(np.ptp(first)) - 100.0  # below any score of the model, which is a log-odds
-    found[chosen] = ranker.scores({name: values[chosen] for name, values in features.items()})
+    told = {name: values[chosen] for name, values in features.items()}
+    found[chosen] = ranker.scores(told | network.names(topic, lead, chosen))
     if lead is not None and (org := network.history.number_of.get(lead)) is not None:
         found[org] = found.min() - 1.0
     return found

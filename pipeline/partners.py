@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.asks import Need, fills
+from pipeline.asks import Need, fills, met
 from pipeline.consortium import Candidate
 from pipeline.organisations import Kind, Known
 from pipeline.schema import Project, Record
@@ -37,7 +37,7 @@ class Partner(Record):
     rank: int  # 1 is best, in its list
     score: float  # only its order within the list means something
     role: str | None  # of those that the call asks, the first that it fills
-    covers: tuple[str, ...]  # needs that it fills and the lead does not
+    covers: tuple[str, ...]  # needs that it fills, or helps to fill, and the lead alone does not
     newcomer: bool | None  # in no EU project; None: not known
     partnered_before: bool | None  # with the lead; None: the lead's projects are not known
     projects: int | None  # EU projects that are known; None: its code is not known
@@ -88,7 +88,7 @@ def listed(
     Those after the `most` best are left out, but for who is of the north or in `always`. `detailed` finds out
     what only those need that are told of.
     """
-    missing = [need for need in needs if need.tellable and not (lead and fills(need, lead))]
+    missing = [need for need in needs if need.tellable and not (lead and met(need, [lead]))]
     groups: dict[List, list[tuple[Fit, float]]] = {"known": [], "new": [], "newcomers": []}
     for fit in fits:
         name: List = "known" if fit.together else "new" if fit.projects else "newcomers"

@@ -44,7 +44,7 @@ ROUNDS = 200
 PARTNER_PARAMETERS: dict[str, Any] = PARAMETERS | {
     "objective": "binary",
     "learning_rate": 0.03,
-    "num_leaves": 31,
+    "num_leaves": 15,
     "min_data_in_leaf": 60,
     "feature_fraction": 0.5,
     "lambda_l2": 5.0,

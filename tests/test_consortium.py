@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
 import pytest
-from conftest import a_call
+from conftest import SHARED, a_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +18,7 @@ from pipeline.consortium import Candidate, Proposal, Wanted, holds, missing, pro
 from pipeline.organisations import Known
 from pipeline.schema import Call, Claim, Consortium, Contradiction, Section
 
+REAL = SHARED / "eu_portal" / "calls_2026.jsonl.gz"
 KINDS = ("company", "university", "research", "public", "ngo", "hub", "fieldlab", "other")
 COUNTRIES = ("NL", "DE", "EL", "UK", "US", None)
 
@@ -109,6 +112,16 @@ def test_a_sentence_asks_what_it_says(text: str, expected: set[tuple[str, int, b
     assert asked(text) == expected
 
 
+@pytest.mark.shared_data
+@pytest.mark.skipif(not REAL.exists(), reason="the real portal records are not kept here")
+def test_real_texts_seldom_state_a_role_as_a_rule() -> None:
+    with gzip.open(REAL, "rt", encoding="utf-8") as stream:
+        records = [json.loads(line) for line in stream]
+    found = [[n for n in needs(call(record["text"] or "")) if n.what == "role"] for record in records]
+    ruled = [some for some in found if any(need.must for need in some)]
+    assert (len(records), len(ruled), sum(map(bool, found))) == (1091, 1, 75)
+
+
 def test_numbers_are_those_that_the_call_states() -> None:
     stated = call(
         consortium=Consortium(min_partners=4, min_countries=2),
@@ -119,6 +132,14 @@ def test_numbers_are_those_that_the_call_states() -> None:
     assert (countries.what, countries.least) == ("countries", 2)
     assert set(countries.places) == EU
     assert members.clause == "at least 4 partners from 2 different Member States"
+
+
+def test_two_smes_are_not_two_of_any_kind() -> None:
+    clause = (
+        "Voor een samenwerkingsverband van minimaal 2 mkb-ondernemers, die elk voor eigen risico meedoen."
+    )
+    found = needs(call(consortium=Consortium(min_partners=2), printed={"consortium": clause}))
+    assert [(n.what, n.least, n.small) for n in found] == [("members", 2, False), ("role", 2, True)]
 
 
 def test_the_programme_asks_where_the_call_is_silent() -> None:

@@ -104,7 +104,8 @@ def test_a_thin_history_has_numbers_all_the_same(pairs: list[tuple[int, int]]) -
 
 def test_the_packaged_model_has_the_features_of_the_network() -> None:
     ranker = ranking.load(ranking.PARTNERS)
-    assert ranker.names == list(network(PAIRS).features(0, "o0"))
+    seen = network(PAIRS)
+    assert ranker.names == [*seen.features(0, "o0"), *seen.names(0, "o0", slice(None))]
 
 
 def test_the_lead_is_last_and_who_is_far_comes_after_the_contenders() -> None:

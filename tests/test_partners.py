@@ -255,6 +255,19 @@ def test_whom_a_clause_shuts_out_is_left_out_with_the_clause() -> None:
     assert barred == {clause: 2}
 
 
+def test_a_lead_that_may_not_apply_itself_is_told(
+    week: Path, fundmatch: Fundmatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warehouse.records import Records
+
+    clause = "Only designated European Digital Innovation Hubs may apply."
+    call = a_call(sections=(Section(heading="", text=clause),))
+    monkeypatch.setattr(Records, "call", lambda self, name: call)
+    status, out, error = fundmatch("--home", week, "partners", "x", "--lead", "999900001")
+    assert status == 0, error
+    assert "may not apply" in out and clause in " ".join(out.split())
+
+
 def test_where_it_says_smes_a_company_of_unknown_size_may_still_be_one() -> None:
     call = a_call(sections=(Section(heading="Who can apply", text="Only SMEs may apply."),))
     those = [known("small", sme=True), known("large", sme=False), known("company")]

@@ -19,6 +19,7 @@ from flows.mail.message import message, message_id
 from flows.mail.outbox import Draft, Outbox, Waiting
 from flows.mail.settings import Sender, Server, Web
 from flows.mail.smtp import InDoubt, Later, Refused, ServerFault, Session, Unreachable, Withdrawn
+from flows.partners.organisations import proposable
 from flows.reporter import Reporter, Silent
 from pipeline.digest import Attention, Edition, Mail, compose, compose_for_adviser, helpers_of, within
 from pipeline.feedback import marks, placed
@@ -65,7 +66,8 @@ class Post:
     def edition(self) -> Edition:
         calls = {call.call_id: call for call in self.warehouse.call_records()}
         week = Week(self.as_of, calls, self.warehouse.listed())
-        labs = [p for p in self.profiles.values() if p.kind not in ("sme", "large_company")]
+        others = [p for p in self.profiles.values() if p.kind not in ("sme", "large_company")]
+        labs = proposable(self.home, others)
         helpers = helpers_of(labs, [match for lab in labs for match in self.warehouse.match_records(lab.id)])
         return Edition(week, self.warehouse.health(), helpers)
 

@@ -344,7 +344,7 @@ def _add(
 
     A query counts by the square root of its answers, so that large consortia do not outweigh all others.
     """
-    features = network.features(topic, lead)
+    features = network.features(topic, lead) | network.names(topic, lead, slice(None))
     found.names[:] = list(features)
     first = looks(features)
     count = len(first)

@@ -69,6 +69,8 @@ class Found:
     proposals: tuple[Proposal, ...]
     unmet: tuple[Need, ...]  # rules that cannot be met by whom we know
     left_out: int  # organisations that opted out
+    lead_barred: str | None  # the clause that does not let the lead itself apply
+    home_only: bool  # whether only Dutch ones are told of, since the call is national or regional
     barred: Mapping[str, int]  # clause → organisations that it does not let apply
     projects: int  # earlier EU projects that the order rests on; 0: texts alone
     together: Mapping[tuple[str, str], int]  # members of consortia → EU projects that both were in
@@ -100,7 +102,10 @@ def find_partners(
     finder = _Finder(home, warehouse, call, as_of, model, progress)
     may, barred = _may_apply(everybody.listed, call, as_of)
     fits = finder.fits([known for known in may if known.org_id not in out], leading, asked)
-    fits = [fit for fit in fits if fit.known.org_id in kept or _wanted(fit, filters or Filters())]
+    chosen = filters or Filters()
+    home_only = call.level in ("national", "regional") and not (chosen.countries or chosen.regions)
+    chosen = replace(chosen, countries=("NL",)) if home_only else chosen
+    fits = [fit for fit in fits if fit.known.org_id in kept or _wanted(fit, chosen)]
     hidden = {code for known in everybody.left_out for code in (known.pic, *known.also) if code}
     lists = listed(fits, leading, asked, KEPT, kept, partial(finder.detailed, leading, hidden))
     pool = candidates(lists, {fit.known.org_id: fit for fit in fits}, POOL, kept)
@@ -117,6 +122,8 @@ def find_partners(
         proposals=proposals,
         unmet=impossible,
         left_out=len(everybody.left_out),
+        lead_barred=next(iter(_may_apply(first, call, as_of)[1]), None),
+        home_only=home_only,
         barred=barred,
         projects=len(finder.network.history.project_ids) if finder.network else 0,
         together=finder.together([member for proposal in proposals for member in proposal.members]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -14,6 +14,7 @@ from flows.usage import UsageError
 from pipeline.organisations import Known, find, joined, of_hub, of_participant, of_profile
 
 if TYPE_CHECKING:
+    from pipeline.schema import Profile
     from warehouse.records import Records
 
 HINTS = 3
@@ -67,6 +68,15 @@ def organisations(home: Home, warehouse: Records) -> Organisations:
         [known for known in one_each if known.org_id not in left_out],
         [known for known in one_each if known.org_id in left_out],
     )
+
+
+def proposable(home: Home, profiles: Iterable[Profile]) -> list[Profile]:
+    """The profiles that may be named to others: those that did not opt out under any of their names."""
+    given = list(profiles)
+    out = {
+        k.profile_id for said in opt_outs(home) for k in find(said.organisation, [*map(of_profile, given)])
+    }
+    return [profile for profile in given if profile.id not in out]
 
 
 def opt_outs(home: Home) -> list[OptOut]:

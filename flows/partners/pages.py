@@ -79,7 +79,7 @@ def brief(found: Found) -> str:
 
 def region_page(region: Region, organisations: Sequence[Known]) -> str:
     """The map, the heat map and the evidence: HTML with all styles and drawings in it."""
-    northern = [known for known in organisations if in_north(known) and (known.profile_id or is_lab(known))]
+    northern = [known for known in organisations if in_north(known) and known.profile_id]
     names = {known.org_id: known.name for known in organisations}
     gaps = [_gap(theme) for theme in region.themes if theme.gap]
     asked = sum(bool(theme.calls or theme.asked) for theme in region.themes)

@@ -58,7 +58,8 @@ class Desk:
     def __init__(self, everybody: Organisations, encoder: Encoder, north: bool = True) -> None:
         labs = [known for known in everybody.listed if is_lab(known) and (not north or in_north(known))]
         self.offers: list[Offer] = [offer for lab in labs for offer in offers_of(lab)]
-        self._encoder, self.labs = encoder, labs
+        self._encoder = encoder
+        self.labs = {offer.lab.org_id for offer in self.offers}
         self.vectors = self._encoded([offer.words for offer in self.offers])
 
     def help_for(

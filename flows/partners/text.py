@@ -54,7 +54,9 @@ def document(found: Found, top: int) -> dict[str, Any]:
         "unmet": [
             {"need_id": need.need_id, "words": need.words, "clause": need.clause} for need in found.unmet
         ],
+        "lead_barred": found.lead_barred,
         "opted_out": found.left_out,
+        "dutch_only": found.home_only,
         "shut_out": [{"clause": clause, "organisations": n} for clause, n in found.barred.items()],
         "earlier_projects": found.projects,
     }
@@ -108,6 +110,8 @@ def print_partners(found: Found, top: int) -> None:
     )
     lead = f"{safe(found.lead.name)} ({found.lead.org_id})" if found.lead else "nobody yet (--lead)"
     console.print(f"Lead: {lead}. As known on {found.as_of}; {rests_on(found)}")
+    if found.lead_barred is not None:
+        console.print(f"[bold]The lead itself may not apply:[/bold] “{safe(found.lead_barred)}”")
     _print_needs(console, found)
     for name, partners in found.lists.items():
         console.print(f"\n[bold]{TITLES[name]}[/bold] ({_count(partners, top)})")
@@ -115,6 +119,10 @@ def print_partners(found: Found, top: int) -> None:
     _print_proposals(console, found)
     for clause, number in found.barred.items():
         console.print(f"\n{number} organisations are left out, since the call says: “{safe(clause)}”")
+    if found.home_only:
+        console.print(
+            "\nThe call is of the Netherlands, so only Dutch organisations are shown: --country for others."
+        )
     if found.left_out:
         console.print(f"\n{found.left_out} organisations asked not to be proposed, and are not.")
 

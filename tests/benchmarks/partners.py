@@ -31,6 +31,7 @@ def main(folder: Path) -> None:
         network = network_of(known.bench, Encoder(cache_dir=Path(cache)))
         built = time.perf_counter() - begun
     vectors = of_organisations(network)
+    faiss.omp_set_num_threads(1)  # as ours; more make a search of this size slower
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     number = {topic.topic_id: place for place, topic in enumerate(known.bench.topics)}
