@@ -127,7 +127,8 @@ class Records(Warehouse):
         signed_on."""
         return self._ours(
             "SELECT s.project_id, s.org_id, s.role, s.eur, p.topic, p.signed_on "
-            "FROM core.participations AS s JOIN core.projects AS p USING (project_id) WHERE p.signed_on < ? ORDER BY project_id, org_id",
+            "FROM core.participations AS s JOIN core.projects AS p USING (project_id) "
+            "WHERE p.signed_on < ? ORDER BY project_id, org_id",
             [before],
         )
 
