@@ -441,6 +441,13 @@ def test_members_can_be_kept_left_out_and_counted(ask: Ask) -> None:
     assert "999900003" not in json.dumps(told["partners"])
 
 
+def test_who_is_to_be_kept_is_in_however_little_is_known_of_it(ask: Ask) -> None:
+    told = ask("--lead", "999900001", "--with", "City of Plastics", "--with", "edih:smart-industry-hub-south")
+    for consortium in told["consortia"]:
+        members = [member["org_id"] for member in consortium["members"]]
+        assert {"999900006", "edih:smart-industry-hub-south"} <= set(members)
+
+
 def test_regions_countries_and_newcomers_narrow_the_lists(ask: Ask) -> None:
     told = ask("--region", "NL13")
     assert all(
@@ -489,6 +496,8 @@ def test_who_opted_out_is_nowhere_under_any_name_and_the_number_is_told(
         ([CALL, "--lead", "Nobody Knows Me"], "nobody we know is called"),
         ([CALL, "--lead", "Recyclers"], "Recyclers"),
         ([CALL, "--with", "zzz"], "nobody we know is called"),
+        ([CALL, "--with", "999900004", "--without", "999900004"], "kept and left out at once"),
+        ([CALL, "--lead", "999900004", "--with", "999900004"], "is the lead"),
         ([CALL, "--country", "Atlantis"], "not a country we know"),
         ([CALL, "--region", "the north"], "give NUTS codes"),
         ([CALL, "--out", "x.docx"], "ends with .html or .pdf"),

@@ -91,7 +91,7 @@ def find_partners(
     """Rank all organisations as partners for a call, and propose consortia that meet its rules.
 
     `keep` are in every consortium, `drop` nowhere. Raises UnknownCall, and UsageError for an organisation
-    that nobody knows.
+    that nobody knows, or that is to be kept and cannot be.
     """
     call, as_of = warehouse.call(call_id), warehouse.day()
     everybody = organisations(home, warehouse)
@@ -102,6 +102,7 @@ def find_partners(
     finder = _Finder(home, warehouse, call, as_of, model, progress)
     may, barred = _may_apply(everybody.listed, call, as_of)
     fits = finder.fits([known for known in may if known.org_id not in out], leading, asked)
+    fits += _kept(kept - {fit.known.org_id for fit in fits}, may, out)
     chosen = filters or Filters()
     home_only = call.level in ("national", "regional") and not (chosen.countries or chosen.regions)
     chosen = replace(chosen, countries=("NL",)) if home_only else chosen
@@ -128,6 +129,18 @@ def find_partners(
         projects=len(finder.network.history.project_ids) if finder.network else 0,
         together=finder.together([member for proposal in proposals for member in proposal.members]),
     )
+
+
+def _kept(absent: Collection[str], may: Sequence[Known], out: Collection[str]) -> list[Fit]:
+    """Those that are to be kept and of whom nothing but a name is known. Raises UsageError for the others."""
+    if both := sorted(set(absent) & set(out)):
+        raise UsageError(f"{both[0]}: is the lead, or is to be kept and left out at once")
+    found = [Fit(known=known, score=0.0) for known in may if known.org_id in absent]
+    if barred := sorted(set(absent) - {fit.known.org_id for fit in found}):
+        raise UsageError(
+            f"{barred[0]}: a clause of the call does not let it apply; see the call without --with"
+        )
+    return found
 
 
 def _named(name: str, everybody: Organisations) -> Known:
