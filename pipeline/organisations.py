@@ -62,6 +62,7 @@ class Known(Record):
     terms: tuple[str, ...] = ()  # services and technologies, as a catalogue lists them
     services: tuple[Service, ...] = ()  # of the four that hubs give
     says: str | None = None  # what it says of itself
+    language: str | None = None  # ISO 639-1, of its words
     also: tuple[str, ...] = ()  # other ids and names under which it is known
     sources: tuple[str, ...] = ()  # where the facts were read
 
@@ -85,6 +86,7 @@ def of_profile(profile: Profile) -> Known:
         offers=offers,
         services=tuple(dict.fromkeys(s for offer in offers for s in of_text(offer))),
         says=profile.description,
+        language=profile.language,
         sources=profile.sources or (f"profile {profile.id}, {profile.label}",),
     )
 
@@ -216,7 +218,7 @@ def _one(group: Sequence[Known]) -> Known:
         return tuple(dict.fromkeys(value for each in group for value in getattr(each, field)))
 
     names = [n for each in group for n in (each.org_id, each.name, *each.also)]
-    single = ("sme", "country", "place", "website", "pic", "profile_id", "designated_hub", "says")
+    single = ("sme", "country", "place", "website", "pic", "profile_id", "designated_hub", "says", "language")
     kind = next((k for each in group if (k := each.kind) not in ("unknown", "other")), first.kind)
     return first.model_copy(
         update={field: told(field) for field in single}

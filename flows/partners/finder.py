@@ -346,10 +346,13 @@ class _Finder:
             languages=[self.call.language] * len(passages),
         )
         pieces = [_pieces(each) for each in known]
+        spoken = [
+            language_of(text) or each.language
+            for each, some in zip(known, pieces, strict=True)
+            for text in some
+        ]
         texts = [text for some in pieces for text in some]
-        mine = self.encoder.encode(
-            texts, kind="query", languages=[language_of(text) for text in texts], progress=self._progress
-        )
+        mine = self.encoder.encode(texts, kind="query", languages=spoken, progress=self._progress)
         best = np.round((mine.astype(np.float64) @ theirs.T.astype(np.float64)).max(axis=1, initial=0.0), 6)
         starts = np.cumsum([0, *(len(some) for some in pieces)])
         found = []

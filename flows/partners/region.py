@@ -60,7 +60,8 @@ class Desk:
         self.offers: list[Offer] = [offer for lab in labs for offer in offers_of(lab)]
         self._encoder = encoder
         self.labs = {offer.lab.org_id for offer in self.offers}
-        self.vectors = self._encoded([offer.words for offer in self.offers])
+        spoken = [language_of(offer.words) or offer.lab.language or "en" for offer in self.offers]
+        self.vectors = self._encoded([offer.words for offer in self.offers], spoken)
 
     def help_for(
         self, wishes: Sequence[Wish], service: Service | None, language: str, but: str | None = None
@@ -71,11 +72,8 @@ class Desk:
         cosines = asked @ self.vectors[places].T
         return ranked(wishes, [self.offers[i] for i in places], np.round(cosines, 6), service, language)
 
-    def _encoded(
-        self, texts: Sequence[str], languages: Sequence[str | None] | None = None
-    ) -> NDArray[np.float64]:
-        spoken = languages or [language_of(text) or "en" for text in texts]
-        return self._encoder.encode(list(texts), kind="query", languages=spoken).astype(np.float64)
+    def _encoded(self, texts: Sequence[str], languages: Sequence[str]) -> NDArray[np.float64]:
+        return self._encoder.encode(list(texts), kind="query", languages=languages).astype(np.float64)
 
 
 def desk(home: Home, warehouse: Records, model: str | None = None, *, north: bool = True) -> Desk:
