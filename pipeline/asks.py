@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Literal
 
+from pipeline.history import has_lineage
 from pipeline.nuts import countries
 from pipeline.organisations import Kind, Known
 from pipeline.prose import clauses
@@ -21,9 +22,10 @@ from pipeline.thresholds import differ
 What = Literal["members", "countries", "member states", "role", "place", "theme"]
 EU = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
 # Countries associated to Horizon Europe, as far as they certainly are for all that a call may ask (European
-# Commission, list of participating countries); of others it is not said that they count.
+# Commission, list of participating countries). That others count, or these elsewhere, is not told.
 ASSOCIATED = frozenset("AL AM BA FO GE IL IS MD ME MK NO RS TN TR UA UK XK".split())
-# Regulation (EU) 2021/695, Article 2(17): the widening countries among the member states.
+_BESIDE_EU = tuple(sorted(ASSOCIATED))
+# Regulation (EU) 2021/695, Article 2: the widening countries among the member states.
 WIDENING = frozenset("BG CY CZ EE EL HR HU LT LV MT PL PT RO SI SK".split())
 REGULATION = "https://eur-lex.europa.eu/eli/reg/2021/695/oj"
 _THREE = (
@@ -225,9 +227,9 @@ def _numbers(call: Call) -> Iterator[Need]:
         yield from (_role(call, names, least.min_partners, clause, True, 0) for names in counted[:1])
     if clause and least.min_countries:
         words = f"from at least {least.min_countries} countries"
-        lands = tuple(sorted(EU)) if re.search(r"\b(?:member\s+states?|lidstaten)\b", clause, re.I) else ()
-        if re.search(r"\bassociated\b|geassocieerd", clause, re.IGNORECASE):
-            lands = tuple(sorted(EU | ASSOCIATED))
+        named = re.search(r"\b(?:member\s+states?|lidstaten|associated)\b|geassocieerd", clause, re.I)
+        joins = re.search(r"\bassociated\b|geassocieerd", clause, re.I) and has_lineage(call.identifier)
+        lands = tuple(sorted(EU | ASSOCIATED if joins else EU if named else ()))
         yield _need(call, "countries", least.min_countries, words, clause, places=lands)
     if not clause and three_countries(call):
         for what, number, words, places in (
@@ -262,7 +264,7 @@ def _places(call: Call) -> Iterator[Need]:
             continue
         for match in _from_place().finditer(sentence):
             places = _group(match["place"])
-            if not places or places in seen:
+            if not places or places in seen or (places == _BESIDE_EU and not has_lineage(call.identifier)):
                 continue
             seen.add(places)
             count = _NUMBER.get(match["count"].lower()) or int(match["count"])
@@ -288,7 +290,7 @@ def _group(words: str) -> tuple[str, ...]:
     if text.startswith("widening"):
         return tuple(sorted(WIDENING))
     if text.startswith("associated"):
-        return tuple(sorted(ASSOCIATED))
+        return _BESIDE_EU
     if "member state" in text or text.startswith("eu "):
         return tuple(sorted(EU))
     code = countries().get(text)

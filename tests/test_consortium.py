@@ -134,6 +134,19 @@ def test_numbers_are_those_that_the_call_states() -> None:
     assert members.clause == "at least 4 partners from 2 different Member States"
 
 
+@pytest.mark.parametrize(
+    ("identifier", "others"),
+    [("HORIZON-CL4-2026-01", {"NO", "UK"}), ("DIGITAL-2026-01", set()), (None, set())],
+)
+def test_who_is_associated_is_told_of_horizon_alone(identifier: str | None, others: set[str]) -> None:
+    clause = "at least 3 partners from 3 different Member States or Associated Countries"
+    stated = Consortium(min_partners=3, min_countries=3)
+    told = needs(call(identifier=identifier, consortium=stated, printed={"consortium": clause}))
+    countries = next(need for need in told if need.what == "countries")
+    assert set(countries.places) & {"NO", "UK", "US"} == others
+    assert set(countries.places) >= EU
+
+
 def test_two_smes_are_not_two_of_any_kind() -> None:
     clause = (
         "Voor een samenwerkingsverband van minimaal 2 mkb-ondernemers, die elk voor eigen risico meedoen."
