@@ -15,6 +15,7 @@ from pipeline.labs import is_lab
 from pipeline.organisations import Known
 from pipeline.partners import in_north
 from pipeline.places import distance
+from pipeline.prose import sentences
 from pipeline.schema import Call, Profile, Record
 from pipeline.themes import named_themes, themes, themes_in
 
@@ -66,7 +67,7 @@ class ThemeGap(Record):
     budget_eur: float | None  # of those that state their own; None: none does
     asked: tuple[Asked, ...]  # companies of the north
     labs: tuple[Placed, ...]  # labs and hubs of the north that offer it
-    companies: tuple[Placed, ...]  # companies of the north that do
+    companies: tuple[Placed, ...]  # companies of the north that do, by what they say of themselves
     gap: bool  # asked by open calls or companies, and no lab of the north offers it
     nobody: bool  # and no company of the north is placed for it either
     elsewhere: tuple[Placed, ...]  # hubs elsewhere that offer it, the Netherlands first
@@ -91,7 +92,7 @@ def region(
     open_calls = _open_calls(calls, as_of)
     northern = [known for known in organisations if in_north(known)]
     labs = _placed(known for known in northern if is_lab(known))
-    firms = _placed(known for known in northern if not is_lab(known) and known.profile_id)
+    firms = _placed((k for k in northern if not is_lab(k) and k.profile_id), by_words=True)
     hubs = _placed(known for known in organisations if is_lab(known) and in_north(known) is not True)
     asked = _asked(profiles)
     found = []
@@ -185,14 +186,18 @@ def _northern(profile: Profile) -> bool:
     return profile.country == "NL" and any(code[:4] in ("NL11", "NL12", "NL13") for code in profile.nuts)
 
 
-def _placed(organisations: Iterable[Known]) -> dict[str, list[Placed]]:
-    """Theme → who offers it, the nearest first."""
+def _placed(organisations: Iterable[Known], by_words: bool = False) -> dict[str, list[Placed]]:
+    """Theme → who offers it, the nearest first.
+
+    `by_words` goes by what an organisation says of itself: a company's themes may be what it seeks.
+    """
     found: dict[str, list[Placed]] = {}
     for known in organisations:
-        words: dict[str, str | None] = dict.fromkeys(known.themes)
-        words |= {theme: offer for offer in known.offers for theme in themes_in(offer)}
+        words: dict[str, str | None] = {} if by_words else dict.fromkeys(known.themes)
+        said = sentences(known.says or "") if by_words else ()
+        words |= {theme: text for text in (*said, *known.offers) for theme in themes_in(text)}
         km = distance(CENTRE, known.place)
-        for theme, said in words.items():
+        for theme, told in words.items():
             found.setdefault(theme, []).append(
                 Placed(
                     org_id=known.org_id,
@@ -200,7 +205,7 @@ def _placed(organisations: Iterable[Known]) -> dict[str, list[Placed]]:
                     place=known.place,
                     country=known.country,
                     km=None if km is None else round(km, 1),
-                    words=said,
+                    words=told,
                 )
             )
     for some in found.values():

@@ -178,7 +178,8 @@ def test_a_gap_is_what_is_asked_and_no_lab_here_offers() -> None:
             known("lab", themes=("drones",)),
             known("elsewhere", nuts=("NL41",), themes=("robotics",), place="Eindhoven"),
             known("abroad", country="DE", nuts=(), themes=("robotics",)),
-            of_profile(company("maker", themes=("robotics",))),
+            of_profile(company("maker", description="We build robot cells. Robotics is our trade.")),
+            of_profile(company("seeker", "Robotics that weld", themes=("robotics",))),
         ],
     )
     assert told["robotics"].gap and not told["robotics"].nobody
