@@ -174,10 +174,12 @@ def _print_needs(console: Console, found: Found) -> None:
     if found.call.trl_min or found.call.trl_max:
         span = f"{found.call.trl_min or '?'} to {found.call.trl_max or '?'}"
         console.print(f"  readiness: TRL {span}; “{safe(found.call.printed.get('trl_min') or '')[:200]}”")
+    told = ""  # a clause with several needs is shown once
     for need in found.needs:
         console.print(f"  {_mark(need, found)} {'must' if need.must else 'wish'}: {safe(need.words)}")
-        if need.what != "theme":
+        if need.what != "theme" and need.clause != told:
             console.print(f"      [dim]“{safe(need.clause[:300])}”[/dim]")
+        told = need.clause
         fill = found.gaps.get(need.need_id, ())
         if not need.tellable:
             console.print(
