@@ -19,7 +19,7 @@ from flows.bench import Bench
 from flows.home import Home, write_whole
 from flows.past import heads, past, project_vectors, topic_vectors
 from pipeline import ranking
-from pipeline.history import Floats, Outlook
+from pipeline.history import Floats, History, Outlook
 from pipeline.schema import Project, Topic
 
 if TYPE_CHECKING:
@@ -85,18 +85,16 @@ def fit_adapter(bench: Bench, encoder: Encoder, progress: Progress | None = None
 
 def outlook_of(bench: Bench, encoder: Encoder, adapter: Adapter, progress: Progress | None = None) -> Outlook:
     """The benchmark's history, seen from its topics."""
-    told = bench.history
-    before = past(
-        told.topics,
-        told.projects,
-        told.participants,
-        told.participations,
-        encoder,
-        adapter,
-        bench.day,
-        progress,
+    return Outlook(
+        history_of(bench, encoder, adapter, progress), heads(bench.topics, encoder, adapter, progress)
     )
-    return Outlook(before, heads(bench.topics, encoder, adapter, progress))
+
+
+def history_of(bench: Bench, encoder: Encoder, adapter: Adapter, progress: Progress | None = None) -> History:
+    """What was known before the benchmark's day, as arrays."""
+    told = bench.history
+    tables = (told.topics, told.projects, told.participants, told.participations)
+    return past(*tables, encoder, adapter, bench.day, progress)
 
 
 def examples(bench: Bench, outlook: Outlook) -> Examples:

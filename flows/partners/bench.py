@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from flows.bench import Bench, BenchError, Qrels, read_bench, read_qrels, records
 from flows.evaluate import DEPTH, compared, print_table, told_stage, trec_run
 from flows.home import Home, write_whole
-from flows.past import heads, members, past
+from flows.past import heads, members
 from flows.rankers import stage
+from flows.train import TrainError, history_of
 from pipeline import ranking
 from pipeline.history import Floats, History
 from pipeline.network import Network, Values, looks, scores
@@ -101,16 +102,7 @@ def network_of(bench: Bench, encoder: Encoder, progress: Progress | None = None)
     from embeddings.adapter import adapter_for
 
     told, adapter = bench.history, adapter_for(encoder)
-    before = past(
-        told.topics,
-        told.projects,
-        told.participants,
-        told.participations,
-        encoder,
-        adapter,
-        bench.day,
-        progress,
-    )
+    before = history_of(bench, encoder, adapter, progress)
     about = members(before, told.participants, told.participations, encoder, progress)
     return Network(before, about, heads(bench.topics, encoder, adapter, progress))
 
@@ -184,7 +176,6 @@ def fit(told: Sequence[Examples], chosen: Callable[[str], bool], trained_on: str
 def train_partners(known: PartnerBench, home: Home, reporter: Reporter) -> None:
     """Fit the ranking of partners on a benchmark and write it into the package. Raises TrainError."""
     from embeddings.encode import DEFAULT_MODEL, Encoder
-    from flows.train import TrainError
 
     encoder = Encoder(DEFAULT_MODEL, cache_dir=home.vectors)
     progress = partial(reporter.advance, "train")
