@@ -20,6 +20,7 @@ from pipeline.themes import named_themes, themes
 from pipeline.thresholds import differ
 
 What = Literal["members", "countries", "member states", "role", "place", "theme"]
+BY_ONE = frozenset(("role", "theme", "place"))  # what a single member can fill; the others take all of them
 EU = frozenset("AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
 # Countries associated to Horizon Europe, as far as they certainly are for all that a call may ask (European
 # Commission, list of participating countries). That others count, or these elsewhere, is not told.

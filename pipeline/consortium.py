@@ -87,7 +87,7 @@ def unmet(
 ) -> tuple[Need, ...]:
     """The rules that no choice of candidates can meet together; none where they can be met.
 
-    A smallest set: without any one of them the others can be met (deletion filter, Chinneck 2008).
+    None of them is idle: without any one of them the others can be met (deletion filter, Chinneck 2008).
     """
     rules = [need for need in needs if need.must and need.tellable]
     pool = [c for c in candidates if lead is None or c.known.org_id != lead.org_id]
@@ -174,6 +174,7 @@ def _solve(
         constraints=LinearConstraint(np.array(rows), low, high),
         bounds=bounds,
         integrality=np.ones(width),
+        options={"mip_rel_gap": 0.0},
     )
     if found.x is None:
         return None
@@ -215,11 +216,6 @@ def _swaps(
         fitting.sort(key=lambda c: (-kept[c.known.org_id], -c.worth, c.known.org_id))
         found[member.org_id] = tuple(c.known.org_id for c in fitting[:SWAPS])
     return found
-
-
-def holds(needs: Sequence[Need], members: Sequence[Known]) -> Mapping[str, bool]:
-    """Rule → whether members meet it, of those rules that can be told."""
-    return {need.need_id: met(need, members) for need in needs if need.must and need.tellable}
 
 
 def missing(needs: Sequence[Need], members: Collection[Known]) -> tuple[Need, ...]:

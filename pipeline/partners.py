@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.asks import Need, fills, met
+from pipeline.asks import BY_ONE, Need, fills, met
 from pipeline.consortium import Candidate
 from pipeline.organisations import Kind, Known
 from pipeline.schema import Project, Record
 from pipeline.themes import themes
 
 List = Literal["known", "new", "newcomers"]
-NORTH = ("NL11", "NL12", "NL13")
+NORTH = ("NL1",)  # Groningen, Fryslân and Drenthe together (NUTS 1)
 BRINGS = 0.05  # what each competence that is missing adds to a newcomer's cosine
 FALL = 12.0  # ranks after which a candidate is worth half of the best of its list
 REASONS = 4
@@ -65,8 +65,10 @@ class Fit:
 
 def in_north(known: Known) -> bool | None:
     """Whether an organisation is in Groningen, Fryslân or Drenthe; None where its region is not known."""
-    if known.nuts:
-        return any(code.startswith(NORTH) for code in known.nuts)
+    if any(code.startswith(NORTH) for code in known.nuts):
+        return True
+    if known.nuts and not any(NORTH[0].startswith(code) for code in known.nuts):
+        return False
     return None if known.country in (None, "NL") else False
 
 
@@ -148,7 +150,7 @@ def _partner(
 ) -> Partner:
     known = with_themes(fit)
     roles = [need for need in needs if need.what == "role" and need.tellable and fills(need, known)]
-    covers = [need for need in missing if need.what in ("role", "theme", "place") and fills(need, known)]
+    covers = [need for need in missing if need.what in BY_ONE and fills(need, known)]
     return Partner(
         **{name: getattr(known, name) for name in _SHARED},
         rank=rank,

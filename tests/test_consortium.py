@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.asks import EU, Need, fills, met, needs, part_of, three_countries
-from pipeline.consortium import Candidate, Proposal, Wanted, holds, missing, propose, unmet
+from pipeline.consortium import Candidate, Proposal, Wanted, missing, propose, unmet
+from pipeline.eligibility import reserved_for_hubs
 from pipeline.organisations import Known
 from pipeline.schema import Call, Claim, Consortium, Contradiction, Section
 
@@ -120,6 +121,7 @@ def test_real_texts_seldom_state_a_role_as_a_rule() -> None:
     found = [[n for n in needs(call(record["text"] or "")) if n.what == "role"] for record in records]
     ruled = [some for some in found if any(need.must for need in some)]
     assert (len(records), len(ruled), sum(map(bool, found))) == (1091, 1, 75)
+    assert not any(reserved_for_hubs(call(record["text"] or "")) for record in records)
 
 
 def test_numbers_are_those_that_the_call_states() -> None:
@@ -315,7 +317,6 @@ def test_a_consortium_meets_every_rule_or_none_can(
     ids = [member.org_id for member in found.members]
     assert len(ids) == len(set(ids))
     assert all(plainly_met(rule, found.members) for rule in rules)
-    assert all(holds(rules, found.members).values())
     assert size is None or len(ids) == size
     assert not unmet(rules, lead, pool, size)
     by_id = {c.known.org_id: c.known for c in pool}
@@ -344,7 +345,7 @@ def test_of_equally_large_consortia_the_worthiest_is_chosen(
         return sum(worth[m.org_id] for m in members)
 
     alike = [m for m in choices(rules, None, pool, 8) if len(m) == len(found.members)]
-    assert total(found.members) >= max(map(total, alike)) - 1e-3
+    assert total(found.members) >= max(map(total, alike)) - 1e-4
 
 
 @settings(max_examples=60, deadline=None)

@@ -15,7 +15,7 @@ from flows.corpus import passages_of_calls
 from flows.home import Home
 from flows.partners.organisations import Organisations, organisations
 from flows.usage import UsageError
-from pipeline.asks import Need, needs
+from pipeline.asks import BY_ONE, Need, needs
 from pipeline.consortium import Candidate, Proposal, Wanted, missing, propose, unmet
 from pipeline.eligibility import eligibility
 from pipeline.match import BEST_PASSAGES
@@ -43,6 +43,7 @@ _PROFILE_KIND = {
     "research": "research_organisation",
     "public": "public_body",
 }
+_CODE = re.compile(r"[A-Z]{2}[A-Z0-9]{0,3}")  # of a NUTS area
 Progress = Callable[[int, int], None]
 
 
@@ -64,7 +65,7 @@ class Found:
     as_of: date
     needs: tuple[Need, ...]
     covered: tuple[str, ...]  # needs that the lead fills itself
-    gaps: Mapping[str, Sequence[Partner]]  # need that is open → who fills it
+    gaps: Mapping[str, Sequence[Partner]]  # need that is open, and that one member can fill → who does
     lists: Mapping[List, Sequence[Partner]]
     proposals: tuple[Proposal, ...]
     unmet: tuple[Need, ...]  # rules that cannot be met by whom we know
@@ -118,7 +119,11 @@ def find_partners(
         as_of=as_of,
         needs=asked,
         covered=tuple(n.need_id for n in asked if leading and not missing([n], first)),
-        gaps={n.need_id: for_need(n, lists, PER_NEED) for n in missing(asked, first)},
+        gaps={
+            need.need_id: for_need(need, lists, PER_NEED)
+            for need in missing(asked, first)
+            if need.what in BY_ONE and need.tellable
+        },
         lists=lists,
         proposals=proposals,
         unmet=impossible,
@@ -193,7 +198,7 @@ def read_countries(text: str) -> tuple[str, ...]:
 def read_regions(text: str) -> tuple[str, ...]:
     """NUTS codes out of a list with commas. Raises UsageError."""
     codes = tuple(word.strip().upper() for word in text.split(",") if word.strip())
-    odd = [code for code in codes if not re.fullmatch(r"[A-Z]{2}[A-Z0-9]{0,3}", code)]
+    odd = [code for code in codes if not _CODE.fullmatch(code)]
     if odd or not codes:
         raise UsageError(f"--region {text!r}: give NUTS codes, as NL11,NL12,NL13")
     return tuple(ISO.get(code[:2], code[:2]) + code[2:] for code in codes)
@@ -235,7 +240,8 @@ def _shut_out(kinds: Sequence[str], known: Known, call: Call, as_of: date) -> tu
             "label": "example",
             "description": "x",
         }
-        place = {"country": country, "nuts": known.nuts, "designated_hub": known.designated_hub}
+        codes = tuple(code for code in known.nuts if _CODE.fullmatch(code))  # others say nothing of a place
+        place = {"country": country, "nuts": codes, "designated_hub": known.designated_hub}
         rules = eligibility(Profile.model_validate(about | place), call, as_of).rules
         failed = [r.clause for r in rules if r.rule in ("applicant", "region") and r.verdict == "fail"]
         if not failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -154,7 +155,7 @@ def _print_pdf(path: Path, html: str) -> None:
         command = [
             browser,
             "--headless",
-            "--no-sandbox",
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),  # root has no sandbox
             "--disable-gpu",
             "--disable-background-networking",
             f"--user-data-dir={folder}/profile",

@@ -31,6 +31,7 @@ PROPOSALS = {
     "new faces": "New faces: nobody the lead has worked with, a newcomer among them",
 }
 MOST = 50  # organisations that are shown at once
+NO_CONSORTIUM = "No consortium of those that are wanted here: too few are left, or not with all of --with."
 NO_RULES = "The call states no rule about who must take part that we can read: read its text, linked above."
 
 
@@ -185,9 +186,9 @@ def _print_needs(console: Console, found: Found) -> None:
             console.print(
                 "      who is one, nothing we know of organisations can tell: look for one yourself"
             )
-        elif fill and need.what in ("role", "theme", "place"):
+        elif fill:
             console.print(f"      could be: {'; '.join(_short(partner) for partner in fill)}")
-        elif need.need_id in found.gaps and need.what in ("role", "theme", "place"):
+        elif need.need_id in found.gaps:
             console.print("      nobody we know")
 
 
@@ -223,6 +224,8 @@ def _print_proposals(console: Console, found: Found) -> None:
             console.print(f"  {safe(need.words)}\n      [dim]“{safe(need.clause[:300])}”[/dim]")
         console.print("  Without any one of these the others can be met.")
         return
+    if not found.proposals:
+        console.print(f"\n[bold]{NO_CONSORTIUM}[/bold]")
     words = {need.need_id: need for need in found.needs}
     names = {p.org_id: p.name for some in found.lists.values() for p in some}
     for proposal in found.proposals:
