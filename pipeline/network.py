@@ -22,7 +22,6 @@ Numbers = NDArray[np.int64]
 
 OF_TOPIC = 0.5  # of the earlier topic's nearness beside the project's own
 SHARP, SOFT = 10.0, 5.0  # how fast a project counts less as it is further from the topic
-NEAREST = 30  # projects whose members stand for the topic
 CIRCLE = 40  # organisations nearest to the topic, whose place in the network stands for it
 DIMENSIONS = 64  # of an organisation's place in the network (truncated SVD of who was in what)
 AGEING = 0.3  # a year
