@@ -1,11 +1,16 @@
-"""The child process of a crawl: `python -m crawlers SOURCE --out FILE (--replay PATH | --archive FILE)`."""
+"""The child process of a crawl: `python -m crawlers SOURCE --out FILE (--replay PATH | --archive FILE)`.
+
+With `--until-stdin-ends` it ends when its standard input does, which is when its parent is gone.
+"""
 
 from __future__ import annotations
 
 import argparse
 import gc
 import logging
+import os
 import sys
+import threading
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,6 +21,7 @@ from scrapy.crawler import AsyncCrawlerProcess
 
 from crawlers.archive import ArchiveError, locate, read_archive
 from crawlers.crawl import CrawlError, ResultWriter
+from crawlers.manners import clock_off
 from crawlers.settings import (
     SettingsError,
     base_url_override,
@@ -36,6 +42,17 @@ class Collector:
         self.result = ResultWriter(out)
         self.issues: list[Issue] = []
         self._told = 0.0
+        self._clock_checked = False
+
+    def headers_received(self, headers: Any, request: Any, spider: Source) -> None:
+        """Compare our clock with that of the first site that tells one: a wrong day makes deadlines wrong."""
+        printed = (headers.get("Date") or b"").decode("latin-1")
+        if self._clock_checked or not printed:
+            return
+        self._clock_checked = True
+        off = clock_off(printed, datetime.now(UTC))
+        if off:
+            self.issues.append(spider.issue("info", "clock_off", off))
 
     def item_scraped(self, item: Any, spider: Source) -> None:
         """Take an item; the first of a key stays."""
@@ -67,10 +84,13 @@ def main() -> int:
     parser.add_argument("source")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--as-of")
+    parser.add_argument("--until-stdin-ends", action="store_true")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--replay", type=Path)
     where.add_argument("--archive", type=Path)
     args = parser.parse_args()
+    if args.until_stdin_ends:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.freeze()  # the libraries stay; of pages' trees, which are cyclic, some dozens may wait
     logging.disable(logging.CRITICAL)  # faults travel as issues; the library's log would be noise
     try:
@@ -93,6 +113,12 @@ def main() -> int:
     return 0
 
 
+def _end_with_parent() -> None:
+    while os.read(0, 1024):  # not sys.stdin, whose lock a thread that waits would keep at our own end
+        pass
+    os._exit(3)
+
+
 def run(
     spider: type[Source], settings: dict[str, Any], base_url: str | None, day: date | None, out: Path
 ) -> None:
@@ -101,6 +127,7 @@ def run(
     crawler = process.create_crawler(spider)
     collector = Collector(out)
     crawler.signals.connect(collector.item_scraped, signal=signals.item_scraped)
+    crawler.signals.connect(collector.headers_received, signal=signals.headers_received)
     crawler.signals.connect(collector.spider_error, signal=signals.spider_error)
     crawling = process.crawl(crawler, base_url=base_url, day=day)
     process.start()

@@ -51,7 +51,7 @@ def crawl(
     `FUNDMATCH_CRAWL_MINUTES`: a site that trickles must not hold up the week.
     """
     minutes = number("FUNDMATCH_CRAWL_MINUTES", 60)
-    command = [sys.executable, "-m", "crawlers", source, "--out", str(out)]
+    command = [sys.executable, "-m", "crawlers", source, "--out", str(out), "--until-stdin-ends"]
     command += ["--replay", str(replay)] if replay else ["--archive", str(archive)]
     command += ["--as-of", as_of] if as_of else []
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,12 @@ def crawl(
     with (
         tempfile.TemporaryFile("w+", errors="replace") as complaints,
         subprocess.Popen(  # noqa: S603
-            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=dict(os.environ)
+            command,
+            stdin=subprocess.PIPE,  # it ends with us, however we end
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            env=dict(os.environ),
         ) as child,
     ):
         assert child.stdout is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from scrapy.http import Response
 from scrapy.settings import BaseSettings
 
 LONGEST_PAUSE = 120.0  # seconds
+CLOCK_MAY_DIFFER = timedelta(hours=12)  # caches answer with an older date
 
 
 class BackoffRetryMiddleware(RetryMiddleware):
@@ -97,3 +98,14 @@ def retry_after(printed: str, now: datetime) -> float:
         return max(0.0, (parsedate_to_datetime(printed) - now).total_seconds())
     except (TypeError, ValueError):
         return 0.0
+
+
+def clock_off(printed: str, now: datetime) -> str | None:
+    """How far our clock is from a Date header (RFC 9110, 6.6.1), in words; None within CLOCK_MAY_DIFFER."""
+    try:
+        theirs = parsedate_to_datetime(printed).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if abs(theirs - now) <= CLOCK_MAY_DIFFER:
+        return None
+    return f"this machine's clock says {now:%Y-%m-%d %H:%M}, the site's {theirs:%Y-%m-%d %H:%M} (UTC)"

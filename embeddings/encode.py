@@ -34,6 +34,8 @@ PROMPTS: dict[str, dict[Kind, str]] = {
     "e5-": {"query": "query: ", "passage": "passage: "},
     "bge-": {"query": "Represent this sentence for searching relevant passages: ", "passage": ""},
 }
+Keep = Callable[[list[str], NDArray[np.float32]], None]  # takes a chunk and its (texts, d) vectors
+Elsewhere = Callable[[Sequence[list[str]], Keep], None]  # has chunks encoded by others, in any order
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n+")
 
@@ -79,6 +81,7 @@ class Encoder:
         self.model_id = f"{exact}-nl{glossary_id()}" if self.glosses else exact
         # kept by the text as encoded: another glossary makes other Dutch keys and leaves the English vectors
         self._cache = VectorCache(cache_dir / exact, self.dimension)
+        self.elsewhere: Elsewhere | None = None  # who encodes instead of this process
         self._model: Runtime | None = None
         self._splits: dict[tuple[str, str], list[str]] = {}
 
@@ -135,19 +138,31 @@ class Encoder:
         prompted = [self.prompts[kind] + text for text in read]
         keys = [text_key(text) for text in prompted]
         missing = self._cache.missing(keys)
-        todo = sorted(
-            {text for text, key in zip(prompted, keys, strict=True) if key in missing}, key=_by_length
-        )
-        for start in range(0, len(todo), CHUNK):
-            chunk = todo[start : start + CHUNK]
-            vectors = self._load().encode(chunk)
-            if vectors.shape != (len(chunk), self.dimension) or not np.isfinite(vectors).all():
-                raise ModelError(f"{self.folder}: does not give {self.dimension} numbers a text")
-            self._cache.add([text_key(text) for text in chunk], vectors)
+        todo = {text: key for text, key in zip(prompted, keys, strict=True) if key in missing}
+        done = 0
+
+        def keep(chunk: list[str], vectors: NDArray[np.float32]) -> None:
+            nonlocal done
+            self._cache.add([todo[text] for text in chunk], vectors)
             self.encoded += len(chunk)
+            done += len(chunk)
             if progress:
-                progress(start + len(chunk), len(todo))
+                progress(done, len(todo))
+
+        if self.elsewhere is not None and len(todo) > CHUNK:
+            # cut by content, so that all machines name the same chunks the same
+            self.elsewhere(_chunks(sorted(todo, key=lambda text: todo[text])), keep)
+        else:
+            for chunk in _chunks(sorted(todo, key=_by_length)):
+                keep(chunk, self.compute(chunk))
         return self._cache.get(keys)
+
+    def compute(self, texts: list[str]) -> NDArray[np.float32]:
+        """(len(texts), dimension) vectors of texts with their prompt, past the cache. Raises ModelError."""
+        vectors = self._load().encode(texts)
+        if vectors.shape != (len(texts), self.dimension) or not np.isfinite(vectors).all():
+            raise ModelError(f"{self.folder}: does not give {self.dimension} numbers a text")
+        return vectors
 
     def _load(self) -> Runtime:
         if self._model is None:
@@ -162,6 +177,10 @@ class Encoder:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _chunks(texts: Sequence[str]) -> list[list[str]]:
+    return [list(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
 
 
 def _by_length(text: str) -> tuple[int, str]:

@@ -75,6 +75,10 @@ class CallVectors:
     def __len__(self) -> int:
         return len(self._starts)
 
+    def as_bytes(self) -> bytes:
+        """All vectors and which calls they are of, for a hash."""
+        return self._vectors.tobytes() + self._starts.tobytes()
+
     def best(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(q, calls) greatest cosines of (q, d) unit vectors to the passages of each call.
 

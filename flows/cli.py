@@ -21,6 +21,7 @@ from flows.usage import AsJson, AsOf, State, UsageError, day_of, last_run, pick,
 
 if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
+    from pipeline.schema import Match
 
 FEEDBACK_TAKEN = {
     "relevant": "is marked relevant; calls like it rise",
@@ -88,7 +89,7 @@ def run(
     # the server starts while libraries, profiles and model are being read
     with nullcontext() if plain else server(Home(State.home).prefect) as ready:
         from flows.terminal import TerminalReporter, print_week
-        from flows.weekly import Request, WeeklyRun, run_plainly, run_under_prefect
+        from flows.weekly import Request, WeeklyRun, run_plainly
 
         known = _known_sources(sources.split(",") if sources else [])
         request = Request(home=State.home, replay=replay, sources=known, as_of=day, model=model)
@@ -96,7 +97,12 @@ def run(
             week = WeeklyRun(request, reporter)
             if ready:
                 ready()
-            (run_under_prefect if ready else run_plainly)(week)
+            if ready:
+                from flows.orchestration import run_under_prefect
+
+                run_under_prefect(week)
+            else:
+                run_plainly(week)
     if as_json:
         print_json(_week_document(week))
     else:
@@ -351,9 +357,11 @@ def digest_preview(
         if week not in (None, week_of(last.as_of)):
             raise UsageError(f"--week {week}: the last run was for {week_of(last.as_of)}")
         profiles = warehouse.profile_records()
-        matches = matches_of(home, warehouse, profiles)
+        mine: dict[str, list[Match]] = {profile.id: [] for profile in profiles}
+        for match in matches_of(home, warehouse, profiles):
+            mine[match.profile_id].append(match)
         calls, health = warehouse.call_records(), warehouse.health()
-    folder = write_previews(home, profiles, matches, calls, health, last.as_of)
+    folder = write_previews(home, profiles, mine.__getitem__, calls, health, last.as_of)
     print(f"{len(profiles)} digests (HTML and text) in {folder}")
 
 

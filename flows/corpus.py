@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flows.home import Home, HomeError
 from flows.past import PastRecords, past_of
+from pipeline import VERSION
 from pipeline.deadlines import may_be_open
 from pipeline.feedback import Marked, Marks, call_vectors, marks
 from pipeline.history import History, has_lineage
@@ -72,26 +74,51 @@ class Corpus:
 
     def rank(self, profile: Profile, as_of: date, also: Collection[str] = ()) -> list[Match]:
         """The profile's best open calls, best first, and those in `also`."""
-        return next(iter(self.rank_all([profile], as_of, also)))
+        return next(iter(self.rank_all([profile], own_vectors([profile], self.encoder), as_of, also)))
 
     def rank_all(
-        self, profiles: Sequence[Profile], as_of: date, also: Collection[str] = ()
+        self,
+        profiles: Sequence[Profile],
+        vectors: NDArray[np.float32],
+        as_of: date,
+        also: Collection[str] = (),
     ) -> Iterator[list[Match]]:
-        """Each profile's best open calls, best first; profiles are compared by the block, for one product."""
+        """Each profile's best open calls, best first; profiles are compared by the block, for one product.
+
+        `vectors` (profile passages, d) are those of `own_vectors`.
+        """
         counts = [len(passages_of(profile)) for profile in profiles]
+        ends = np.cumsum([0, *counts])
         for block in blocks(counts):
-            some = [(profile, passages_of(profile)) for profile in profiles[block]]
-            passages = [passage for _, own in some for passage in own]
-            vectors = self.encoder.encode(
-                [passage.searched for passage in passages],
-                kind="query",
-                languages=[passage.language for passage in passages],
-            )
-            starts = np.cumsum([0, *counts[block]])
-            dense = top_mean(self.vectors.best(vectors), starts[:-1], BEST_PASSAGES)
-            for number, (profile, own) in enumerate(some):
-                mine = vectors[starts[number] : starts[number + 1]]
-                yield self._ranked(profile, own, mine, dense[number], as_of, also)
+            some = profiles[block]
+            mine = vectors[ends[block.start] : ends[block.stop]]
+            starts = ends[block.start : block.stop + 1] - ends[block.start]
+            dense = top_mean(self.vectors.best(mine), starts[:-1], BEST_PASSAGES)
+            for number, profile in enumerate(some):
+                own = mine[starts[number] : starts[number + 1]]
+                yield self._ranked(profile, passages_of(profile), own, dense[number], as_of, also)
+
+    def settle(self, profiles: Sequence[Profile]) -> None:
+        """Compute all that takes the model, so that these profiles can be ranked where there is none."""
+        for profile in profiles:
+            self._track(profile)
+            self._marked(profile)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the encoder, which stays on its machine, and calls that `settle` has looked at."""
+        return self.__dict__ | {"encoder": None, "memory": replace(self.memory, known={})}
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all that a profile is compared with."""
+        found = sha256(self.vectors.as_bytes())
+        marks = {p: {c: f.model_dump_json() for c, f in m.items()} for p, m in self.memory.marks.items()}
+        told = [[call.model_dump_json() for call in self.calls], marks, self.encoder.model_id, VERSION]
+        found.update(json.dumps(told, sort_keys=True).encode())
+        if self.memory.history is not None:
+            found.update(json.dumps(self.memory.history.project_ids).encode())
+            found.update(self.memory.history.plain.tobytes())
+        return found.hexdigest()
 
     def _ranked(
         self,
@@ -207,6 +234,19 @@ class Corpus:
             languages=[languages[place] for place in owner],
         )
         return call_vectors(vectors, owner, languages, len(self.calls))
+
+
+def own_vectors(
+    profiles: Sequence[Profile], encoder: Encoder, progress: Callable[[int, int], None] | None = None
+) -> NDArray[np.float32]:
+    """(profile passages, d) vectors of what profiles say of themselves, in their order."""
+    passages = [passage for profile in profiles for passage in passages_of(profile)]
+    return encoder.encode(
+        [passage.searched for passage in passages],
+        kind="query",
+        languages=[passage.language for passage in passages],
+        progress=progress,
+    )
 
 
 def memory_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -22,25 +22,24 @@ def week_of(as_of: date) -> str:
 def write_previews(
     home: Home,
     profiles: Sequence[Profile],
-    matches: Sequence[Match],
+    matches_of: Callable[[str], Sequence[Match]],
     calls: Sequence[Call],
     health: Sequence[SourceHealth],
     as_of: date,
 ) -> Path:
     """Write `<home>/digests/<week>/<profile>.html`, `.txt` and `index.html`; returns that folder.
 
-    A preview is what a reader of the profile would get who was told nothing yet.
+    A preview is what a reader of the profile would get who was told nothing yet. `matches_of` gives a
+    profile's matches by its id, best first.
     """
     folder = home.digests / week_of(as_of)
     by_id = {call.call_id: call for call in calls}
-    helpers = helpers_of(proposable(home, profiles), matches)
+    labs = proposable(home, [p for p in profiles if p.kind not in ("sme", "large_company")])
+    helpers = helpers_of(labs, [match for lab in labs for match in matches_of(lab.id)])
     edition = Edition(Week(as_of, by_id, frozenset(by_id)), health, helpers)
-    mine: dict[str, list[Match]] = {}
-    for match in matches:
-        mine.setdefault(match.profile_id, []).append(match)
     subjects = {}
     for profile in profiles:
-        found = news(profile.id, mine.get(profile.id, []), (), Wishes(), edition.week)
+        found = news(profile.id, matches_of(profile.id), (), Wishes(), edition.week)
         mail = compose(profile, found, edition, Wishes())
         subjects[profile.id] = mail.subject
         write_whole(folder / f"{profile.id}.html", mail.html)

@@ -8,7 +8,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from pipeline.profiles import ProfileError, read_profiles
 from pipeline.schema import Profile
@@ -31,6 +33,14 @@ class Home:
     @property
     def crawls(self) -> Path:
         return self.path / "crawls"
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
 
     @property
     def vectors(self) -> Path:
@@ -81,14 +91,24 @@ class Home:
             ) from error
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other runs out of this home; the lock goes with the process. Raises HomeError when held."""
-        with (self.path / "run.lock").open("w") as stream:
+    def locked(self) -> Iterator[str | None]:
+        """Keep other runs out of this home; the system ends the lock with the process, however it dies.
+
+        Yields who had it before and died, as words; None where all ended well. Raises HomeError when held.
+        """
+        with (self.path / "run.lock").open("a+", encoding="utf-8") as stream:
+            stream.seek(0)
+            holder = " ".join(stream.read(200).split())
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise HomeError(f"{self.path}: another run is at work here; wait for it to end") from error
-            yield
+                who = f" ({holder})" if holder else ""
+                raise HomeError(
+                    f"{self.path}: another run is at work here{who}; wait for it to end"
+                ) from error
+            _write_lock(stream, f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+            yield holder or None
+            _write_lock(stream, "")  # not where the body raised: then the run was not finished
 
     def profiles(self) -> list[Profile]:
         """Imported profiles by id. Raises HomeError when there are none or the file is damaged."""
@@ -133,6 +153,13 @@ class Home:
             ),
         )
         return len(new) - replaced, replaced
+
+
+def _write_lock(stream: TextIO, text: str) -> None:
+    stream.seek(0)
+    stream.truncate()
+    stream.write(text)
+    stream.flush()
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -13,9 +13,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from flows.reporter import to_stderr
 from pipeline.deadlines import disputed_deadlines, next_deadline, on
 from pipeline.feedback import hidden
-from pipeline.schema import Call, Feedback, Issue, Match, Profile, Stage, Subscription
+from pipeline.schema import Call, Feedback, Issue, Match, Profile, Run, SourceHealth, Stage, Subscription
 
 if TYPE_CHECKING:
     from flows.mail.doctor import Finding
@@ -42,7 +43,7 @@ class TerminalReporter:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not self._console.is_terminal or to_stderr(),
         )
 
     def __enter__(self) -> Self:
@@ -53,6 +54,12 @@ class TerminalReporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+    def run(self, run_id: str, tries: int) -> None:
+        """Say where a run that died is gone on with."""
+        if tries > 1:
+            told = f"going on with run {run_id}, which ended before it was done (try {tries})"
+            self._console.print(told, highlight=False)
 
     def start(self, stage: str) -> None:
         """Show a stage that begins."""
@@ -67,9 +74,12 @@ class TerminalReporter:
         task = self._tasks[stage.name]
         done = stage.items if stage.items is not None else 1
         self._progress.update(task, completed=done or 1, total=done or 1)
-        if not self._console.is_terminal:
+        if not self._console.is_terminal and not to_stderr():
             items = f", {stage.items} items" if stage.items is not None else ""
             self._console.print(f"{stage.name}: {stage.seconds:.1f} s{items}", highlight=False)
+
+    def published(self, run: Run, health: Sequence[SourceHealth], issues: Sequence[Issue]) -> None:
+        """Nothing: `print_week` tells it."""
 
 
 def print_week(week: WeeklyRun) -> None:
@@ -77,15 +87,19 @@ def print_week(week: WeeklyRun) -> None:
     console = Console(soft_wrap=True, highlight=False)
     calls = {call.call_id: call for call in week.calls}
     for profile in week.profiles:
+        if profile.id not in week.best:
+            continue
         console.print(f"\n[bold]{safe(profile.name)}[/bold] ({profile.id}, {profile.label})")
-        mine = [m for m in week.matches if m.profile_id == profile.id and not hidden(m)]
-        for match in mine[:3]:
+        for match in week.best[profile.id]:
             call = calls[match.call_id]
             title = safe(call.title)
             console.print(f"  {match.rank}. {title} [dim]({safe(call.identifier or call.call_id)})[/dim]")
             console.print(f"     {_deadline(call, week)}; {safe(' '.join(match.reasons))}")
-        if not mine:
+        if not week.best[profile.id]:
             console.print("  no open calls")
+    if len(week.profiles) > len(week.best):
+        told = f"… and {len(week.profiles) - len(week.best)} more profiles: fundmatch match PROFILE_ID"
+        console.print(told)
     print_issues(week.issues)
     _print_cost(console, week)
 
@@ -99,7 +113,7 @@ def _deadline(call: Call, week: WeeklyRun) -> str:
 
 def _print_cost(console: Console, week: WeeklyRun) -> None:
     assert week.run is not None
-    console.print(f"\nRun {week.run_id}, as of {week.as_of}")
+    console.print(f"\nRun {week.work.run_id}, as of {week.as_of}")
     table = Table()
     table.add_column("stage")
     table.add_column("seconds", justify="right")

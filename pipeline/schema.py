@@ -391,6 +391,9 @@ class Run(Record):
     model: str  # name and content hash of the embedding model
     stages: tuple[Stage, ...] = ()  # in order, with seconds and how many items
     peak_memory_mib: float | None = None  # of the run or of its largest child
+    # what it came to: sources_read, sources_broken, sources_partial, records, pages, calls, calls_open,
+    # calls_unknown, profiles, matches, texts_encoded, errors, warnings, and tries: the processes that worked on it
+    counters: dict[str, int] | None = None
 
 
 class SourceHealth(Record):

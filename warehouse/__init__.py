@@ -1,3 +1,3 @@
 """DuckDB: SQL files, write, publish, read."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5

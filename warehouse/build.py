@@ -164,8 +164,8 @@ def stamp(target: Path, run: Run) -> None:
     """Put the run's stage times and peak memory in, which are known only at its end."""
     with duckdb.connect(str(target)) as con:
         con.execute(
-            "UPDATE core.runs SET stages = ?, peak_memory_mib = ? WHERE run_id = ?",
-            [[stage.model_dump() for stage in run.stages], run.peak_memory_mib, run.run_id],
+            "UPDATE core.runs SET stages = ?, peak_memory_mib = ?, counters = ? WHERE run_id = ?",
+            [[s.model_dump() for s in run.stages], run.peak_memory_mib, run.counters, run.run_id],
         )
         con.execute("CHECKPOINT")
 

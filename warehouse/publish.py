@@ -44,10 +44,28 @@ def publish(built: Path, current: Path) -> None:
             f"{current.parent}: the new warehouse cannot be published ({first_line(error)}); "
             "make room there, then run again"
         ) from error
-    for leftover in [*current.parent.glob("*.building*"), *folder.glob("*.building*")]:
-        match = _ASIDE.search(leftover.name)
-        if match and not _alive(int(match[1])):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    _tidy(current)
+
+
+def complete(current: Path, run_id: str) -> None:
+    """Do what is left of publishing a run whose process died just after the new file was in place.
+
+    Raises WarehouseError where there is no room.
+    """
+    folder = current.parent / "parquet"
+    latest = folder / "latest"
+    if latest.is_symlink() and latest.exists() and run_id in latest.readlink().name:
+        return
+    aside = folder / f"warehouse.{run_id}.{os.getpid()}.building"
+    try:
+        _write_parquet(current, aside)
+        _lead_to(aside, latest)
+    except (duckdb.Error, OSError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise WarehouseError(
+            f"{folder}: cannot be written ({first_line(error)}); make room there, then run again"
+        ) from error
+    _tidy(current)
 
 
 def bring_up(current: Path) -> bool:
@@ -71,6 +89,14 @@ def bring_up(current: Path) -> bool:
     finally:
         aside.unlink(missing_ok=True)
     return True
+
+
+def _tidy(current: Path) -> None:
+    """Remove what builds left behind whose process is gone."""
+    for leftover in [*current.parent.glob("*.building*"), *(current.parent / "parquet").glob("*.building*")]:
+        match = _ASIDE.search(leftover.name)
+        if match and not _alive(int(match[1])):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 def _write_parquet(built: Path, folder: Path) -> None:

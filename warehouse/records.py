@@ -104,6 +104,10 @@ class Records(Warehouse):
         found = _dicts(self._ours("FROM mart.latest_run"))
         return _record(Run, found[0]) if found else None
 
+    def run_ids(self) -> frozenset[str]:
+        """All runs that were published."""
+        return frozenset(run_id for (run_id,) in self._ours("SELECT run_id FROM core.runs").fetchall())
+
     def day(self) -> date:
         """The day that the newest run counts as today. Raises UnknownDay in a warehouse without one."""
         last = self.latest_run()

@@ -6,6 +6,7 @@ CREATE TABLE core.runs (
     started_at TIMESTAMPTZ NOT NULL,
     model VARCHAR NOT NULL,
     stages STRUCT(name VARCHAR, seconds DOUBLE, items BIGINT)[] NOT NULL,
-    peak_memory_mib DOUBLE
+    peak_memory_mib DOUBLE,
+    counters MAP(VARCHAR, BIGINT)
 );
 INSERT INTO core.runs SELECT * FROM (FROM prev.core.runs UNION ALL FROM stage_runs) ORDER BY started_at, run_id;
