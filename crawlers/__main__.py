@@ -105,7 +105,9 @@ def main() -> int:
         else:
             base_url = base_url_override(args.source)
             day = day or datetime.now(UTC).date()
-            settings = live_settings(args.archive, base_url or "", day.isoformat(), spider.largest_page)
+            settings = live_settings(
+                args.archive, base_url or "", day.isoformat(), spider.largest_page, spider.hosts
+            )
         run(spider, settings, base_url, day, args.out)
     except (ArchiveError, CrawlError, SettingsError, OSError) as error:
         print(f"{error}", file=sys.stderr)

@@ -17,6 +17,8 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 from scrapy.settings import BaseSettings
 
+from crawlers.resolver import not_public
+
 LONGEST_PAUSE = 120.0  # seconds
 CLOCK_MAY_DIFFER = timedelta(hours=12)  # caches answer with an older date
 
@@ -46,6 +48,8 @@ class BackoffRetryMiddleware(RetryMiddleware):
     async def process_exception(  # type: ignore[override]
         self, request: Request, exception: Exception
     ) -> Request | Response | None:
+        if urlsplit(request.url).hostname in not_public:
+            return None
         result = super().process_exception(request, exception)
         if isinstance(result, Request):
             await self._pause(result, 0.0)

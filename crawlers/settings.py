@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,10 +80,13 @@ def _common() -> dict[str, Any]:
     }
 
 
-def live_settings(archive: Path, base_url: str, day: str, largest_page: int) -> dict[str, Any]:
+def live_settings(
+    archive: Path, base_url: str, day: str, largest_page: int, hosts: Sequence[str]
+) -> dict[str, Any]:
     """Polite settings that write every exchange to `archive` (a .warc.gz that must not exist yet).
 
-    `day` is the crawl's today (ISO), kept for replays; `largest_page` is in bytes, inflated.
+    `day` is the crawl's today (ISO), kept for replays; `largest_page` is in bytes, inflated. Each of `hosts`
+    must have a public address, but where the operator says with a base URL where to go instead.
     """
     delay = number("FUNDMATCH_DOWNLOAD_DELAY", 0.5)  # seconds between requests
     return _common() | {
@@ -98,10 +102,12 @@ def live_settings(archive: Path, base_url: str, day: str, largest_page: int) -> 
         "FUNDMATCH_BASE_URL": base_url,
         "FUNDMATCH_DAY": day,
         "FUNDMATCH_BACKOFF_SECONDS": delay * 4,
+        "FUNDMATCH_HOSTS": [] if base_url else list(hosts),
         "HTTPCACHE_STORAGE": "crawlers.archive.ArchiveStorage",
         "RETRY_HTTP_CODES": RETRY_CODES,
         "RETRY_TIMES": 5,
         "ROBOTSTXT_OBEY": True,
+        "TWISTED_DNS_RESOLVER": "crawlers.resolver.PublicResolver",
     }
 
 

@@ -31,6 +31,7 @@ from crawlers.archive import Stored
 from crawlers.crawl import CrawlError
 from crawlers.manners import Refused
 from crawlers.reading import Unreadable
+from crawlers.resolver import not_public
 from crawlers.settings import RETRY_CODES
 from crawlers.sources import source_names
 from pipeline.expect import Expect
@@ -127,6 +128,8 @@ class Source(Spider):
             # whatever the network did to this request, the others go on and the reader is told
             self._silent[host] += 1
             why = _IN_WORDS.get(type(error)) or str(error)[:200] or type(error).__name__
+            if address := not_public.get(urlsplit(request.url).hostname or ""):
+                why = f"the host has the address {address}, which is not public"
             raise FetchError(f"{request.method} {request.url}: {why}") from error
         self._silent[host] = self._silent[host] + 1 if response.status in RETRY_CODES else 0
         if not 200 <= response.status < 300:  # a redirect that is still here leads nowhere
