@@ -98,7 +98,8 @@ def _holds_records(file: PurePosixPath) -> bool:
 
 def csv_rows(stream: IO[bytes]) -> Iterator[dict[str, str] | str]:
     """The rows of a ";" table by column; a row of another length, or badly quoted, as a line on its fault."""
-    reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=";", strict=True)
+    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+    reader = csv.reader(_lines(text), delimiter=";", strict=True)
     columns: list[str] | None = None
     while True:
         try:
@@ -116,6 +117,13 @@ def csv_rows(stream: IO[bytes]) -> Iterator[dict[str, str] | str]:
             yield dict(zip(columns, row, strict=True))
         elif row:
             yield f"{len(row)} cells instead of {len(columns)}"
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(LARGEST_RECORD):
+        if len(line) >= LARGEST_RECORD:
+            raise CordisError("a line is longer than a record can be")
+        yield line
 
 
 def json_rows(stream: IO[bytes]) -> Iterator[dict[str, Any]]:

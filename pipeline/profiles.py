@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from pipeline.prose import sentences
 from pipeline.schema import Profile
 from pipeline.themes import themes
+from pipeline.yaml_text import read_yaml
 
 MOST_BYTES = 20 * 1024 * 1024
 MOST_ROWS = 5_000
+MOST_CELLS = 2_000_000  # with empty ones: a sheet can say in few bytes that it has 17 thousand million
 PASSAGE_WORDS = 40
 TAIL_WORDS = 12  # a shorter last piece says too little to be compared alone
 LISTS = ("nuts", "offers", "seeks", "themes", "sources", "partner_countries")
@@ -115,7 +116,7 @@ def _in_words(problem: Any) -> str:
 
 
 def _yaml(data: bytes) -> list[Any]:
-    return _listed(yaml.safe_load(data.decode("utf-8-sig")))
+    return _listed(read_yaml(data.decode("utf-8-sig")))
 
 
 def _json(data: bytes) -> list[Any]:
@@ -147,7 +148,9 @@ def _excel(data: bytes) -> list[Any]:
             raise ProfileError(f"larger than {MOST_BYTES // 1024**2} MB when unpacked")
     book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     try:
-        return _table(book.worksheets[0].iter_rows(values_only=True))
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # what a file says of its size is often wrong, and rows would be lost
+        return _table(sheet.iter_rows(values_only=True))
     finally:
         book.close()
 
@@ -156,7 +159,12 @@ def _table(rows: Iterable[Iterable[Any]]) -> list[Any]:
     """Rows under a header row as entries; empty cells and empty rows are not there."""
     names: list[str] | None = None
     entries: list[Any] = []
+    seen = 0
     for row in rows:
+        row = tuple(row)
+        seen += len(row) or 1
+        if seen > MOST_CELLS:
+            raise ProfileError("more cells than a list of profiles has; delete its empty rows and columns")
         cells = [str(cell).strip() if cell is not None else "" for cell in row]
         if not any(cells):
             continue

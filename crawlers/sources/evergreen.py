@@ -20,6 +20,7 @@ from crawlers.reading import Unreadable
 from crawlers.source import Source
 from pipeline.expect import Expect
 from pipeline.schema import Issue, Level, Page, RawCall, Record, Section, Slug, Text
+from pipeline.yaml_text import read_yaml
 
 PACKAGED = Path(__file__).parent.parent / "evergreen.yml"
 
@@ -91,7 +92,7 @@ def read_entries(body: bytes) -> tuple[list[Entry], list[tuple[str, str]]]:
     Raises Unreadable where it is no list of entries.
     """
     try:
-        items = yaml.safe_load(body)
+        items = read_yaml(body)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"no YAML: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(items, list) or not items:
