@@ -97,6 +97,8 @@ def live_settings(
         "DOWNLOAD_DELAY": delay,
         "DOWNLOAD_MAXSIZE": largest_page,
         "DOWNLOAD_WARNSIZE": 0,
+        "DOWNLOAD_TLS_MIN_VERSION": "TLSv1.2",
+        "DOWNLOAD_VERIFY_CERTIFICATES": True,  # else a neighbour could move a deadline on its way
         "DOWNLOAD_TIMEOUT": number("FUNDMATCH_DOWNLOAD_TIMEOUT", 60),  # seconds, to the end of the answer
         "FUNDMATCH_ARCHIVE": str(archive),
         "FUNDMATCH_BASE_URL": base_url,

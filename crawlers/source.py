@@ -40,6 +40,7 @@ from pipeline.schema import Issue, Level, Page, RawCall
 GIVE_UP = 3  # pages in a row without a usable answer: then the host is not asked again
 _BEGINNING, _END = re.compile("<html[ >]", re.IGNORECASE), re.compile("</html", re.IGNORECASE)
 MOST_TAGS = 250_000  # of one page; a tree takes a kilobyte for each
+_BAD_CERTIFICATE = re.compile("certificate verify failed|service_identity")  # its chain; its name
 _IN_WORDS: dict[type[Exception], str] = {
     CannotResolveHostError: "the host has no address",
     DownloadCancelledError: "the answer is larger than a page may be",
@@ -127,10 +128,7 @@ class Source(Spider):
         except Exception as error:
             # whatever the network did to this request, the others go on and the reader is told
             self._silent[host] += 1
-            why = _IN_WORDS.get(type(error)) or str(error)[:200] or type(error).__name__
-            if address := not_public.get(urlsplit(request.url).hostname or ""):
-                why = f"the host has the address {address}, which is not public"
-            raise FetchError(f"{request.method} {request.url}: {why}") from error
+            raise FetchError(f"{request.method} {request.url}: {_why(request, error)}") from error
         self._silent[host] = self._silent[host] + 1 if response.status in RETRY_CODES else 0
         if not 200 <= response.status < 300:  # a redirect that is still here leads nowhere
             raise FetchError(f"{request.method} {request.url}: HTTP {response.status}", response.status)
@@ -163,6 +161,15 @@ class Source(Spider):
                 yield self.missing(error, key)
             except Unreadable as error:
                 yield self.issue("error", "layout_changed", f"{url}: {error}", key)
+
+
+def _why(request: Request, error: Exception) -> str:
+    """Why the network gave no answer, in plain words."""
+    if address := not_public.get(urlsplit(request.url).hostname or ""):
+        return f"the host has the address {address}, which is not public"
+    if _BAD_CERTIFICATE.search(str(error)):
+        return "its certificate does not hold"
+    return _IN_WORDS.get(type(error)) or str(error)[:200] or type(error).__name__
 
 
 class Endless(Exception):
