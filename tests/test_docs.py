@@ -13,7 +13,10 @@ from flows.cli import app
 from pipeline.schema import Call, Match
 
 CLI = (ROOT / "docs" / "cli.md").read_text("utf-8")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+PAGES = [
+    *(ROOT / f"{page}.md" for page in ("README", "CONTRIBUTING", "SECURITY")),
+    *(ROOT / "docs").rglob("*.md"),
+]
 
 
 def commands() -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import distribution
 
 import pytest
 from conftest import ROOT
+from lock import OF_CUDA
 from locked import LOCK, differences, installed, read_lock
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -79,6 +81,17 @@ def test_other_versions_and_what_is_missing_or_strange_is_told() -> None:
         "two 2.0 is in the lock and not installed",
         "own 1 is installed and not in the lock",
     ]
+
+
+def test_the_first_part_is_all_that_running_needs() -> None:
+    running = {name: found for name, found in read_lock(TEXT).items() if found.part == "Running"}
+    lacking = set()
+    for name in (name for name, found in running.items() if found.here):
+        for line in distribution(name).requires or ():
+            asks = Requirement(line)
+            if asks.marker is None or asks.marker.evaluate({"extra": ""}):
+                lacking |= {canonicalize_name(asks.name)} - running.keys()
+    assert not {name for name in lacking if not name.startswith(OF_CUDA)}
 
 
 def test_make_installs_from_the_lock_alone() -> None:
