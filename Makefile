@@ -40,7 +40,7 @@ help:
 	@$(PIP) --no-build-isolation -e .
 	@{ $(BIN)/python -m pip check && $(BIN)/python -c 'import torch'; } > .venv/check 2>&1 \
 	  || { tail -n 5 .venv/check >&2; echo "What was installed does not work together. Where torch or CUDA is named," \
-	  "pip took torch's CUDA build: README.md says how to get the CPU build; then 'make clean'." >&2; exit 2; }
+	  "pip took torch's CUDA build: README.md says how to get the CPU build; then 'rm -r .venv'." >&2; exit 2; }
 	@rm -r .venv/torch
 	@touch $@
 

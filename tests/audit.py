@@ -16,7 +16,7 @@ from typing import Any
 
 from locked import LOCK, Locked, differences, installed, read_lock
 
-SECONDS = 600
+SECONDS = 300
 
 
 def main() -> int:
