@@ -6,21 +6,34 @@ Progress and faults go to standard error; with --json one document goes to stand
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.mail.commands import add_mail
+from flows.operate import add_operate
 from flows.partners.commands import add_partners
-from flows.usage import AsJson, AsOf, State, UsageError, day_of, last_run, pick, print_json, published
+from flows.usage import (
+    AsJson,
+    AsOf,
+    Live,
+    Model,
+    Replay,
+    State,
+    UsageError,
+    day_of,
+    known_sources,
+    last_run,
+    one_origin,
+    pick,
+    print_json,
+    published,
+)
 
 if TYPE_CHECKING:
-    from flows.weekly import WeeklyRun
     from pipeline.schema import Match
 
 FEEDBACK_TAKEN = {
@@ -58,58 +71,6 @@ def root(
     State.home = home
 
 
-Replay = Annotated[
-    Path | None, typer.Option(help="Read pages from this archive (WARC or recorded exchanges), not the web.")
-]
-Live = Annotated[bool, typer.Option("--live", help="Read the sources on the web, politely.")]
-Sources = Annotated[str | None, typer.Option(help="Only these sources, with commas between.")]
-Model = Annotated[
-    str | None, typer.Option(envvar="FUNDMATCH_MODEL", help="Embedding model: name, folder or hub id.")
-]
-
-
-@app.command()
-def run(
-    replay: Replay = None,
-    live: Live = False,
-    sources: Sources = None,
-    as_of: AsOf = None,
-    model: Model = None,
-    plain: Annotated[bool, typer.Option(help="Run the steps without Prefect.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Crawl, match, publish the warehouse and write digest previews: the whole week."""
-    from flows.engine import server
-    from flows.home import Home
-
-    _one_origin(replay, live)
-    day = day_of(as_of)
-    Home(State.home).create()
-    gc.disable()  # a run's records live until its end, and so does this process
-    # the server starts while libraries, profiles and model are being read
-    with nullcontext() if plain else server(Home(State.home).prefect) as ready:
-        from flows.terminal import TerminalReporter, print_week
-        from flows.weekly import Request, WeeklyRun, run_plainly
-
-        known = _known_sources(sources.split(",") if sources else [])
-        request = Request(home=State.home, replay=replay, sources=known, as_of=day, model=model)
-        with TerminalReporter() as reporter:
-            week = WeeklyRun(request, reporter)
-            if ready:
-                ready()
-            if ready:
-                from flows.orchestration import run_under_prefect
-
-                run_under_prefect(week)
-            else:
-                run_plainly(week)
-    if as_json:
-        print_json(_week_document(week))
-    else:
-        print_week(week)
-    raise typer.Exit(1 if any(issue.severity != "info" for issue in week.issues) else 0)
-
-
 @app.command("crawl")
 def crawl_command(
     source: Annotated[list[str], typer.Argument(help="Names of sources.")],
@@ -123,13 +84,13 @@ def crawl_command(
     from flows.home import Home
     from flows.terminal import TerminalReporter, print_issues
 
-    _one_origin(replay, live)
+    one_origin(replay, live)
     day_of(as_of)
     home = Home(State.home)
     home.create()
     found = []
     with TerminalReporter() as reporter:
-        for name in _known_sources(source):
+        for name in known_sources(source):
             stamp = _stamp()
             reporter.start(f"crawl {name}")
             found.append(
@@ -465,23 +426,6 @@ def export(
     print(f"{rows} {'events' if form == 'ics' else 'rows'} in {out}")
 
 
-def _known_sources(names: list[str]) -> tuple[str, ...]:
-    from crawlers.source import source_class
-
-    return tuple(source_class(name.strip()).name for name in names if name.strip())
-
-
-def _one_origin(replay: Path | None, live: bool) -> None:
-    if (replay is None) != live:
-        raise UsageError(
-            "say where calls come from: --live (the web) or --replay DIR (an archive), one of them"
-        )
-    if replay is not None and not replay.exists():
-        raise UsageError(f"--replay {replay}: no such file or folder")
-    if live and not os.environ.get("FUNDMATCH_CONTACT"):
-        print("note: set FUNDMATCH_CONTACT (a mail address) so that sites know whom to ask", file=sys.stderr)
-
-
 def _stamp() -> str:
     import secrets
     from datetime import UTC, datetime
@@ -489,23 +433,9 @@ def _stamp() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def _week_document(week: WeeklyRun) -> dict[str, Any]:
-    assert week.run is not None
-    return {
-        "run": week.run.model_dump(mode="json"),
-        "sources": [h.model_dump(mode="json") for h in week.health],
-        "calls": len(week.calls),
-        "open_calls": sum(call.status == "open" for call in week.calls),
-        "profiles": len(week.profiles),
-        "matches": len(week.matches),
-        "warehouse": str(week.home.warehouse),
-        "digests": str(week.digest_folder),
-        "issues": [issue.model_dump(mode="json") for issue in week.issues],
-    }
-
-
 add_mail(app, digest_app)
 add_partners(app, evaluate_app)
+add_operate(app)
 
 
 def main() -> None:

@@ -12,13 +12,15 @@ import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import Context
+from functools import partial
 from typing import Any
 
 from distributed import Client, LocalCluster, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 from prefect import flow, task
 from prefect.futures import as_completed
-from prefect_dask import DaskTaskRunner
+from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.memory import peak_memory_mib
 from flows.shards import Item, Result, Shared
@@ -56,28 +58,45 @@ class Cluster:
         pickled = pickle.dumps(shared, protocol=5)
         once = SharedPart(f"fundmatch-{hashlib.sha256(pickled).hexdigest()[:16]}", pickled)
         self._client.register_plugin(once, name=once.name)
-        runner: Any = DaskTaskRunner(address=self._address)
-        shard = task(
-            name=work.__name__,  # type: ignore[attr-defined]
-            retries=TRIES,
-            retry_delay_seconds=1,
-            retry_jitter_factor=1.0,
-            persist_result=False,
-        )(do_shard)
-
-        @flow(name="shards", task_runner=runner, validate_parameters=False, persist_result=False)
-        def shards() -> None:
-            futures = {shard.submit(work, item, once.name): number for number, item in enumerate(items)}
-            for future in as_completed(list(futures)):
-                keep(futures[future], future.result())
-
+        _jobs[once.name] = partial(_do_job, work, items, once.name, keep)
         try:
-            shards()
+            runner: Any = DaskTaskRunner(address=self._address)
+            # a flow of its own: each shard takes along what it is part of, and a run cannot be taken along
+            Context().run(shards.with_options(task_runner=runner), once.name)
         finally:
-            self._client.unregister_worker_plugin(once.name)
+            del _jobs[once.name]
+            self._client.unregister_worker_plugin(once.name)  # type: ignore[no-untyped-call]
 
 
-class SharedPart(WorkerPlugin):  # type: ignore[misc]
+_jobs: dict[str, Callable[[], None]] = {}  # in hand; Prefect takes flows to workers, with all that they hold
+
+
+@flow(name="shards", validate_parameters=False, persist_result=False)
+def shards(job: str) -> None:
+    """A job's shards, one task each."""
+    _begin(job)
+
+
+def _begin(job: str) -> None:
+    _jobs[job]()
+
+
+def _do_job(
+    work: Callable[[Any, Any], Any], items: Sequence[Any], name: str, keep: Callable[[int, Any], None]
+) -> None:
+    futures = {shard.submit(work, item, name): number for number, item in enumerate(items)}
+    for future in as_completed(list(futures)):
+        keep(futures[future], future.result())
+
+
+@task(name="shard", retries=TRIES, retry_delay_seconds=1, retry_jitter_factor=1.0, persist_result=False)
+def shard(work: Callable[[Any, Any], Any], item: Any, name: str) -> Any:
+    """On a worker: one shard, with what all shards share."""
+    part: Any = get_worker().plugins[name]
+    return work(part.value, item)
+
+
+class SharedPart(WorkerPlugin):
     """What all shards of a job share, on each worker; read when its first shard asks for it."""
 
     def __init__(self, name: str, pickled: bytes) -> None:
@@ -92,11 +111,6 @@ class SharedPart(WorkerPlugin):  # type: ignore[misc]
         return self._read[0]
 
 
-def do_shard(work: Callable[[Any, Any], Any], item: Any, name: str) -> Any:
-    """On a worker: one shard, with what all shards share."""
-    return work(get_worker().plugins[name].value, item)
-
-
 @contextmanager
 def cluster(scheduler: str | None, workers: int | None = None) -> Iterator[Cluster]:
     """The workers of `scheduler` (tcp://host:8786, or tls://…), or processes of this machine, by default one
@@ -106,7 +120,7 @@ def cluster(scheduler: str | None, workers: int | None = None) -> Iterator[Clust
     with ExitStack() as stack:
         address = scheduler
         if address is None:
-            local = LocalCluster(
+            local = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=workers or _cores(),
                 threads_per_worker=1,
                 host="127.0.0.1",
@@ -115,7 +129,7 @@ def cluster(scheduler: str | None, workers: int | None = None) -> Iterator[Clust
             )
             address = str(stack.enter_context(local).scheduler_address)
         try:
-            client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS))
+            client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS))  # type: ignore[no-untyped-call]
         except (OSError, ValueError, TimeoutError) as error:
             raise ClusterError(
                 f"{address}: no Dask scheduler answers there; start one with: dask scheduler"

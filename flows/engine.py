@@ -1,4 +1,4 @@
-"""A Prefect server that lives as long as a run: `python -m flows.engine PORT` is its process.
+"""A Prefect server that lives as long as a run or a schedule: `python -m flows.engine PORT` is its process.
 
 Prefect's own temporary server would do, but it outlives a run that is killed, and a run waits for two
 imports of the server, one after the other. Where `PREFECT_API_URL` is set, that server is used instead.
@@ -7,6 +7,7 @@ imports of the server, one after the other. Where `PREFECT_API_URL` is set, that
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START_SECONDS = 180  # a fresh database on a busy machine has taken half a minute
+AUTH = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")  # of the server, and of who asks it
 GIVEN_SECONDS = 5  # for a server that should be there already
 
 
@@ -26,8 +28,11 @@ class EngineError(Exception):
 
 
 @contextmanager
-def server(home: Path) -> Iterator[Callable[[], None]]:
+def server(home: Path, port: int = 0) -> Iterator[Callable[[], None]]:
     """Start a Prefect server with its database in `home`, and tell this process where it is.
+
+    It listens on loopback, at `port` or a free one, and answers who has the password in `<home>/password`:
+    what it is sent to run, it runs.
 
     Yields a function that imports Prefect, which reads the environment set here, and returns when the
     server answers, so that other things can be done until then. It raises EngineError without an answer.
@@ -35,7 +40,7 @@ def server(home: Path) -> Iterator[Callable[[], None]]:
     quiet = {
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(home.resolve()),
-        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",  # what fails is told by us
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
@@ -44,20 +49,46 @@ def server(home: Path) -> Iterator[Callable[[], None]]:
     if given := os.environ.get("PREFECT_API_URL"):
         yield lambda: _wait(given, GIVEN_SECONDS, lambda: True)
         return
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
+    try:
+        with socket.create_server(("127.0.0.1", port)) as probe:
+            port = probe.getsockname()[1]
+    except OSError as error:
+        raise EngineError(
+            f"port {port} is taken ({error.strerror}): stop what listens there, or set PREFECT_API_URL "
+            "to the Prefect server that it is"
+        ) from error
     url = f"http://127.0.0.1:{port}/api"
-    os.environ["PREFECT_API_URL"] = url
-    command = [sys.executable, "-m", "flows.engine", port]
+    own = {"PREFECT_API_URL": url} | dict.fromkeys(AUTH, f"fundmatch:{_password(home)}")
+    os.environ.update(own)
+    command = [sys.executable, "-m", "flows.engine", str(port)]
     # its standard input is a pipe from us, so that it ends when we do, however we end
     with subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for us, who end it when we are done
     ) as process:
         try:
             yield lambda: _wait(url, START_SECONDS, lambda: process.poll() is None)
         finally:
             process.kill()  # what it holds is a log of this run; the run's results are elsewhere
-            del os.environ["PREFECT_API_URL"]
+            for name in own:
+                del os.environ[name]
+
+
+def _password(home: Path) -> str:
+    """The server's password, made once; only the home's owner can read it."""
+    file = home / "password"
+    try:
+        return file.read_text("ascii")
+    except FileNotFoundError:
+        home.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(f"password.{os.getpid()}")
+        aside.touch(mode=0o600)
+        aside.write_text(secrets.token_urlsafe(24), "ascii")
+        aside.replace(file)
+        return file.read_text("ascii")
 
 
 def _wait(url: str, seconds: float, alive: Callable[[], bool]) -> None:

@@ -1,7 +1,7 @@
-"""What a run did, as JSON lines with its run's id: in `<home>/logs/<run>.jsonl`, and on standard error if asked.
+"""What a run did, as JSON lines with its run's id in `<home>/logs/<run>.jsonl`, and on standard error.
 
-`FUNDMATCH_LOG=json` is for a container or a journal: the lines then also go to standard error. Only what is named
-here is logged; settings, addresses and texts of profiles never are.
+`FUNDMATCH_LOG=json` is for a container or a journal: the lines then also go to standard error. Only what is
+named here is logged; settings, addresses and texts of profiles never are.
 """
 
 from __future__ import annotations
@@ -58,7 +58,12 @@ class Journal:
             level = logging.INFO if source.state in ("ok", "kept") else logging.ERROR
             detail = line(source.detail or "") or None
             self.log(
-                "source", level, source=source.source, state=source.state, records=source.records, detail=detail
+                "source",
+                level,
+                source=source.source,
+                state=source.state,
+                records=source.records,
+                detail=detail,
             )
         for issue in issues:
             self.log(
@@ -75,7 +80,7 @@ class Journal:
 
 @contextmanager
 def journal(home: Home, run_id: str, told: Reporter) -> Iterator[Journal]:
-    """Log a run into its file, after what an earlier try logged there; an error that ends it is logged too."""
+    """Log a run into its file, after what an earlier try logged there; and an error that ends it."""
     home.logs.mkdir(parents=True, exist_ok=True)
     for old in sorted(home.logs.glob("*.jsonl"))[:-KEPT]:
         old.unlink(missing_ok=True)
@@ -102,4 +107,3 @@ def journal(home: Home, run_id: str, told: Reporter) -> Iterator[Journal]:
     finally:
         for handler in handlers:
             handler.close()
-

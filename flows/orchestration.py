@@ -1,7 +1,7 @@
 """The week and the daily look as Prefect flows: order, tries, time limits, and what Prefect's pages show.
 
-There is no logic here: a run goes on from its own files, whoever starts it again, so that Prefect keeps no results
-beside them. `prefect.yaml` and `fundmatch serve` deploy the two flows.
+There is no logic here: a run goes on from its own files, whoever starts it again, so that Prefect keeps no
+results beside them. `prefect.yaml` and `fundmatch serve` deploy the two flows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import acreate_table_artifact
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
@@ -33,7 +34,12 @@ FLOW: dict[str, Any] = {
     "validate_parameters": False,
     "persist_result": False,
 }
-DEPLOYED = FLOW | {"retries": RUN_TRIES, "retry_delay_seconds": RUN_PAUSE, "timeout_seconds": 8 * 3600}
+DEPLOYED = FLOW | {
+    "validate_parameters": True,
+    "retries": RUN_TRIES,
+    "retry_delay_seconds": RUN_PAUSE,
+    "timeout_seconds": 8 * 3600,
+}
 
 
 async def in_tasks(run: WeeklyRun) -> None:
@@ -86,7 +92,7 @@ async def weekly(
 async def deadlines(
     home: Path, replay: Path | None = None, as_of: date | None = None, within: int = 21, send: bool = True
 ) -> State[Any]:
-    """Read the sources again whose calls have a deadline `within` days; mail what cannot wait for the week."""
+    """Read the sources again whose calls have a deadline `within` days; mail what cannot wait."""
     from flows.daily import due_sources
 
     sources = due_sources(home, as_of, within)
@@ -98,7 +104,9 @@ async def deadlines(
 async def _deployed(request: Request, *, send: bool, daily: bool) -> State[Any]:
     run = WeeklyRun(request, Silent())
     await in_tasks(run)
-    faults = [f"{source.source} is {source.state}" for source in run.health if source.state not in ("ok", "kept")]
+    faults = [
+        f"{source.source} is {source.state}" for source in run.health if source.state not in ("ok", "kept")
+    ]
     if send:
         from flows.mail.send import send_week
 

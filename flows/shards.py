@@ -1,7 +1,7 @@
-"""Matching and encoding in shards, done by this process or by others, each result kept as soon as it is there.
+"""Matching and encoding in shards, done by this process or by others, each result kept as it comes.
 
-Shards are cut by the content of what is in them; a profile is compared with all calls in whichever shard it is,
-so that results are the same to the last digit however the work is spread.
+Shards are cut by the content of what is in them; a profile is compared with all calls in whichever shard it
+is, so that results are the same to the last digit however the work is spread.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,11 +180,11 @@ class Spec:
     model_id: str
 
 
-_models: dict[Spec, Any] = {}  # loaded once in a worker process
+_models: dict[Spec, Encoder] = {}  # loaded once in a worker process
 
 
 def encode_chunk(spec: Spec, texts: list[str]) -> NDArray[np.float32]:
-    """(texts, d) vectors, by the model that this process keeps. Raises ModelError where it has another one."""
+    """(texts, d) vectors, by the model that this process keeps. Raises ModelError where it is another."""
     from embeddings.encode import Encoder, ModelError
 
     if spec not in _models:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flows.weekly import WeeklyRun
 
 LONGEST = 200  # characters of a cell
-_MARKUP = str.maketrans({character: " " for character in "<>[]()|`*_#!\\"})
+_MARKUP = str.maketrans(dict.fromkeys("<>[]()|`*_#!\\", " "))
 Rows = list[dict[str, str | int | float | None]]
 
 

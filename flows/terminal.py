@@ -15,7 +15,6 @@ from rich.table import Column, Table
 
 from flows.reporter import to_stderr
 from pipeline.deadlines import disputed_deadlines, next_deadline, on
-from pipeline.feedback import hidden
 from pipeline.schema import Call, Feedback, Issue, Match, Profile, Run, SourceHealth, Stage, Subscription
 
 if TYPE_CHECKING:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 AsOf = Annotated[
     str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="The day that counts as today.")
+]
+
+Replay = Annotated[
+    Path | None, typer.Option(help="Read pages from this archive (WARC or recorded exchanges), not the web.")
+]
+Live = Annotated[bool, typer.Option("--live", help="Read the sources on the web, politely.")]
+Model = Annotated[
+    str | None, typer.Option(envvar="FUNDMATCH_MODEL", help="Embedding model: name, folder or hub id.")
 ]
 
 
@@ -62,3 +72,22 @@ def day_of(text: str | None) -> date | None:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def known_sources(names: list[str]) -> tuple[str, ...]:
+    """Names of sources. Raises CrawlError for one that there is not."""
+    from crawlers.source import source_class
+
+    return tuple(source_class(name.strip()).name for name in names if name.strip())
+
+
+def one_origin(replay: Path | None, live: bool) -> None:
+    """Raises UsageError unless calls come from the web or from an archive that is there."""
+    if (replay is None) != live:
+        raise UsageError(
+            "say where calls come from: --live (the web) or --replay DIR (an archive), one of them"
+        )
+    if replay is not None and not replay.exists():
+        raise UsageError(f"--replay {replay}: no such file or folder")
+    if live and not os.environ.get("FUNDMATCH_CONTACT"):
+        print("note: set FUNDMATCH_CONTACT (a mail address) so that sites know whom to ask", file=sys.stderr)

@@ -1,7 +1,7 @@
 """One week: crawl → normalise → embed → match → warehouse → digests → publish.
 
-The steps are methods of `WeeklyRun` and run without Prefect; `orchestration` only puts them in order. Each can
-be done again, and takes what an earlier try of the same run left behind.
+The steps are methods of `WeeklyRun` and run without Prefect; `orchestration` only puts them in order. Each
+can be done again, and takes what an earlier try of the same run left behind.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from flows.log import journal
 from flows.memory import peak_memory_mib
 from flows.reporter import Reporter, Silent
 from flows.shards import Engine, Here, Matches, encode_elsewhere, match_in_shards
-from flows.work import Work, begin
+from flows.work import begin
 from pipeline.feedback import hidden
 from pipeline.identity import join, known_ids
 from pipeline.schema import Call, Feedback, Issue, Match, Organisation, RawCall, Run, SourceHealth, Stage
@@ -142,7 +142,7 @@ class WeeklyRun:
     def crawl(self, source: str) -> None:
         """Crawl one source in a child process, unless an earlier try of this run did.
 
-        Raises CrawlError where it brought nothing home, to be tried again; what it lacks is noted all the same.
+        Raises CrawlError where it brought nothing home, to be tried again; what it lacks is noted anyway.
         """
         name = f"crawl {source}"
         with self._stage(name) as count:
@@ -213,7 +213,7 @@ class WeeklyRun:
             count(len(self.calls))
 
     def _check_clock(self) -> None:
-        """A day that is wrong makes every deadline wrong; where most sites say so, it is not theirs that is."""
+        """A day that is wrong makes every deadline wrong; where most sites say so, it is ours."""
         asked = [c for c in self.crawls.values() if not source_class(c.source).offline]
         odd = [issue for c in asked for issue in c.issues if issue.code == "clock_off"]
         if odd and 2 * len(odd) > len(asked):

@@ -1,7 +1,7 @@
 """What a run leaves on its way, so that one that died is gone on with: the folder `<home>/runs/<run>/`.
 
-`run.json` says what was asked and what became of it, `crawl/` holds each source's records, `match/` the matches
-of each shard of profiles. A file is there whole or not at all, so that whatever is there can be used.
+`run.json` says what was asked and what became of it, `crawl/` holds each source's records, `match/` the
+matches of each shard of profiles. A file is there whole or not at all: whatever is there can be used.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def begin(home: Home, request: Mapping[str, Any], now: datetime, last: datetime 
     if last is not None and last >= now:
         if last - now > STEADY:
             raise ClockError(
-                f"the clock says {now:%Y-%m-%d %H:%M}, but the last run began on {last:%Y-%m-%d %H:%M} (UTC): "
+                f"the clock says {now:%Y-%m-%d %H:%M}, the last run began on {last:%Y-%m-%d %H:%M} (UTC): "
                 "set the clock right, then run again"
             )
         now = last + timedelta(seconds=1)

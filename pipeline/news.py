@@ -51,6 +51,11 @@ OF_DEADLINES: frozenset[Kind] = frozenset(
     }
 )
 
+URGENT: frozenset[Kind] = frozenset(
+    {"closed_early", "deadline_earlier", "deadline_disputed", "deadline_withdrawn"}
+)
+URGENT_DAYS = 14  # ahead, of the deadline that was told or the one that is now: then it cannot wait a week
+
 
 @dataclass(frozen=True)
 class Change:
@@ -88,6 +93,17 @@ class News:
         left = {match.call_id for match in self.new} - {match.call_id for match in new}
         told = tuple(each for each in self.told if each.call_id not in left)
         return replace(self, new=new, waiting=self.waiting + len(left), told=told)
+
+    def urgent(self, as_of: date) -> News:
+        """What cannot wait for the weekly mail: a deadline near enough that went, or came nearer."""
+        near = tuple(
+            change
+            for change in self.changes
+            if change.kind in URGENT
+            and any(d and 0 <= (on(d) - as_of).days <= URGENT_DAYS for d in (change.before, change.after))
+        )
+        spoken = {change.call.call_id for change in near}
+        return News(changes=near, told=tuple(each for each in self.told if each.call_id in spoken))
 
     @property
     def nothing(self) -> bool:

@@ -353,7 +353,7 @@ class Subscription(Wishes):
 
     subscription_id: str  # the same for the same address, list and profile in one home
     address: str  # where it goes
-    list: Literal["digest", "adviser"]
+    list: Literal["digest", "adviser", "operator"]  # the last is told of sources that break
     profiles: tuple[Slug, ...] = ()  # the one that a digest is of; an adviser's clients, none: all
     consent_on: date  # day of the consent
     consent_source: Text  # how it was given: a form, a letter, a meeting
@@ -392,7 +392,7 @@ class Run(Record):
     stages: tuple[Stage, ...] = ()  # in order, with seconds and how many items
     peak_memory_mib: float | None = None  # of the run or of its largest child
     # what it came to: sources_read, sources_broken, sources_partial, records, pages, calls, calls_open,
-    # calls_unknown, profiles, matches, texts_encoded, errors, warnings, and tries: the processes that worked on it
+    # calls_unknown, profiles, matches, texts_encoded, errors, warnings; tries: processes that worked on it
     counters: dict[str, int] | None = None
 
 

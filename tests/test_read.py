@@ -195,7 +195,7 @@ def kept(tmp_path: Path) -> Path:
 def test_an_older_file_is_brought_up_whole(tmp_path: Path) -> None:
     old, new = kept(tmp_path), tmp_path / "new.building"
     with pytest.raises(
-        WarehouseUnreadable, match=r"older fundmatch \(schema 3, here 4\); bring it up with: fundmatch"
+        WarehouseUnreadable, match=r"older fundmatch \(schema 3, here 5\); bring it up with: fundmatch"
     ):
         open_warehouse(old)
     upgrade(new, old)

@@ -56,7 +56,7 @@ class Week:
     raw_calls: Sequence[RawCall] = ()
     calls: Sequence[Call] = ()
     profiles: Sequence[Profile] = ()
-    matches: Sequence[Match] = ()
+    matches: Iterable[Match] = ()
     organisations: Sequence[Organisation] = ()
     health: Sequence[SourceHealth] = ()
     issues: Sequence[Issue] = ()

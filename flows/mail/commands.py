@@ -1,17 +1,20 @@
-"""The commands of mail: who gets one, sending, what became of it, the web pages, whether settings hold."""
+"""The commands of mail: who gets one, sending, and what became of it."""
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.usage import AsJson, AsOf, State, UsageError, day_of, last_run, print_json, published
 
 if TYPE_CHECKING:
+    from flows.home import Home
     from flows.mail.outbox import Outbox
+    from flows.mail.send import Sent
 
 readers_app = typer.Typer(help="Who agreed to get which mail.", no_args_is_help=True)
 
@@ -19,8 +22,6 @@ readers_app = typer.Typer(help="Who agreed to get which mail.", no_args_is_help=
 def add_mail(app: typer.Typer, digest_app: typer.Typer) -> None:
     """Put the commands of mail into the command line."""
     app.add_typer(readers_app, name="readers")
-    app.command()(serve)
-    app.command()(doctor)
     digest_app.command("send")(send)
     digest_app.command("outbox")(outbox_command)
     digest_app.command("settle")(settle)
@@ -41,77 +42,62 @@ def send(
     """Write this week's mails to the outbox, then send what waits there, each once. Run it again any time."""
     from flows.digest import week_of
     from flows.home import Home
-    from flows.mail import settings
-    from flows.mail.outbox import open_outbox, sending
-    from flows.mail.send import Post, deliver, write_drafts, write_files
+    from flows.mail.outbox import open_outbox
+    from flows.mail.send import check_day, check_settings, send_week
     from flows.terminal import TerminalReporter
 
     home, day = Home(State.home), day_of(as_of) or date.today()
-    sender, web = settings.sender(), settings.web()
-    if to is None and web is None:
-        raise UsageError(
-            "FUNDMATCH_WEB_URL is not set: a mail must have a link that stops it. Give the address of "
-            "fundmatch serve --web, or see mails without links with --to DIR"
-        )
-    server = settings.server() if to is None else None
-    with published() as warehouse, open_outbox(home) as outbox, sending(home), TerminalReporter() as reporter:
+    if to is None:
+        check_settings()
+    with published() as warehouse, open_outbox(home) as outbox:
         last = last_run(warehouse)
         if week not in (None, week_of(last.as_of)):
             raise UsageError(f"--week {week}: the last run was for {week_of(last.as_of)}")
-        if week_of(day) != week_of(last.as_of) or day < last.as_of:
-            raise UsageError(
-                f"the last run is of {last.as_of}, today is {day}: make one for this week with "
-                f"fundmatch run, or send that week's with --as-of {last.as_of}"
-            )
-        if not outbox.subscriptions():
+        if to is None:
+            check_day(warehouse, day)
+        if all(found.list == "operator" for found in outbox.subscriptions()):
             raise UsageError("nobody agreed to get mail yet; see: fundmatch readers import --help")
-        post = Post(home, warehouse, outbox, sender, web, day)
-        if to is not None:
-            found = write_files(post, to)
-            return (
-                print_json([str(path) for path in found]) if as_json else print(f"{len(found)} mails in {to}")
-            )
-        assert server is not None
-        written = write_drafts(post, reporter)
-        outcome = deliver(outbox, server, sender, reporter)
-        states, lost = outbox.states(post.week), post.lost()
-    told = {
-        "week": post.week,
-        "written": written,
-        "sent": outcome.sent,
-        "refused": outcome.refused,
-        "pending": states["pending"],
-        "in_doubt": outcome.doubts,
-        "fault": outcome.fault,
-        "no_profile": [{"address": each.address, "profile": each.profiles[0]} for each in lost],
-        "states": states,
-    }
+    if to is not None:
+        return _write_files(home, day, to, as_json)
+    with TerminalReporter() as reporter:
+        sent = send_week(home, day, reporter)
     if as_json:
-        print_json(told)
+        print_json(sent.document())
     else:
-        _print_outcome(told)
-    faults = outcome.fault or outcome.doubts or outcome.refused or states["pending"] or lost
-    raise typer.Exit(1 if faults else 0)
+        print_sent(sent)
+    raise typer.Exit(1 if sent.faults else 0)
 
 
-def _print_outcome(told: dict[str, Any]) -> None:
-    import sys
+def _write_files(home: Home, day: date, to: Path, as_json: bool) -> None:
+    from flows.mail import settings
+    from flows.mail.outbox import open_outbox, sending
+    from flows.mail.send import Post, check_day, write_files
 
+    with published() as warehouse, open_outbox(home) as outbox, sending(home):
+        check_day(warehouse, day)
+        post = Post(home, warehouse, outbox, settings.sender(), settings.web(), day)
+        found = write_files(post, to)
+    return print_json([str(path) for path in found]) if as_json else print(f"{len(found)} mails in {to}")
+
+
+def print_sent(sent: Sent) -> None:
+    """What came of the mails; what a person has to look at goes to standard error."""
+    outcome = sent.outcome
     print(
-        f"{told['week']}: {told['written']} written, {told['sent']} sent, {told['refused']} refused, "
-        f"{told['pending']} waiting"
+        f"{sent.period}: {sent.written} written, {outcome.sent} sent, {outcome.refused} refused, "
+        f"{sent.states['pending']} waiting"
     )
-    for message_id in told["in_doubt"]:
+    for message_id in outcome.doubts:
         print(
             f"in doubt: {message_id} may have been taken by the server; look for it in its log, then: "
             f"fundmatch digest settle '{message_id}' --sent (or --again)"
         )
-    for reader in told["no_profile"]:
-        print(f"no mail for {reader['address']}: the last run has no profile {reader['profile']}")
-    if told["pending"] and not told["fault"]:
+    for reader in sent.lost:
+        print(f"no mail for {reader.address}: the last run has no profile {reader.profiles[0]}")
+    if sent.states["pending"] and not outcome.fault:
         print("what waits was put off by the server: run fundmatch digest send again")
-    if told["fault"]:
-        print(f"fundmatch: {told['fault']}", file=sys.stderr)
+    if outcome.fault:
+        print(f"fundmatch: {outcome.fault}", file=sys.stderr)
 
 
 def outbox_command(
@@ -217,58 +203,6 @@ def readers_erase(address: str, as_of: AsOf = None) -> None:
     with _outbox() as outbox:
         gone = outbox.erase(address, day_of(as_of) or date.today())
     print(f"{address}: erased, {gone} subscriptions" if gone else f"{address}: nothing was kept")
-
-
-def serve(
-    web: Annotated[bool, typer.Option("--web", help="The pages that mails link to.")] = False,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; put a reverse proxy with TLS before it.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8400,
-) -> None:
-    """Serve the pages that mails link to, until it is stopped."""
-    if not web:
-        raise UsageError("say what to serve: --web")
-    import uvicorn
-
-    from flows.home import Home
-    from flows.mail import settings
-    from flows.mail.outbox import open_outbox
-    from flows.mail.web import application
-
-    where = settings.web()
-    if where is None:
-        raise UsageError("FUNDMATCH_WEB_URL is not set; give the address that readers reach these pages at")
-    home = Home(State.home)
-    open_outbox(home).close()
-    uvicorn.run(
-        application(home, where),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,  # addresses of pages are keys
-        server_header=False,
-        limit_concurrency=200,
-        timeout_keep_alive=5,
-    )
-
-
-def doctor(
-    online: Annotated[bool, typer.Option(help="Also ask the mail server and the DNS.")] = True,
-    as_json: AsJson = False,
-) -> None:
-    """Check the settings of mail, and tell what to do about what is wrong."""
-    from flows.home import Home
-    from flows.mail.doctor import examine
-
-    found = examine(Home(State.home), online=online)
-    if as_json:
-        print_json([vars(each) for each in found])
-    else:
-        from flows.terminal import print_findings
-
-        print_findings(found)
-    raise typer.Exit(1 if any(each.state == "wrong" for each in found) else 0)
 
 
 def _outbox() -> Outbox:

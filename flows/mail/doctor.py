@@ -53,7 +53,7 @@ def _home(home: Home) -> Iterator[Finding]:
     except OutboxError as error:
         yield Finding("outbox", "wrong", str(error))
         return
-    active = [reader for reader in readers if reader.stopped_on is None]
+    active = [reader for reader in readers if reader.stopped_on is None and reader.list != "operator"]
     told = f"{len(active)} readers, {states['sent']} mails sent, {states['pending']} waiting"
     yield Finding("outbox", "ok", told)
     if states["sending"]:

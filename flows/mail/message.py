@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -10,7 +11,7 @@ from email.utils import format_datetime
 
 from flows.mail.settings import Sender
 from pipeline.digest import Links, Mail
-from pipeline.schema import Subscription
+from pipeline.schema import SourceHealth, Subscription
 from pipeline.wording import line, wording
 
 _ADDRESSES = ("list-unsubscribe", "list-id", "message-id")
@@ -79,3 +80,34 @@ def message(
         told = hashlib.sha256(f"{identity}/{number}".encode()).hexdigest()[:24]
         part.set_boundary(f"=_{told}")
     return made.as_bytes()
+
+
+def notice(
+    sick: Sequence[SourceHealth], subscription: Subscription, sender: Sender, identity: str, at: datetime
+) -> tuple[str, bytes]:
+    """The subject and the message that tell the operator which sources are broken, and what is shown."""
+    names = ", ".join(source.source for source in sick)
+    subject = line(
+        f"fundmatch: {len(sick)} {'source' if len(sick) == 1 else 'sources'} not read well: {names}"
+    )
+    told = [
+        f"{source.source} is {source.state}: {line(source.detail or 'no reason is known')}\n"
+        f"  shown are {source.records} records, last read well "
+        + (f"on {source.last_good_at.date()}" if source.last_good_at else "never")
+        for source in sick
+    ]
+    text = [
+        "Readers see the last good records of these sources, with their age.",
+        *told,
+        "What to do: look at the page in a browser, then: fundmatch crawl SOURCE --live",
+        "All sources: fundmatch sources. You get this once a week for the same sources.",
+    ]
+    made = EmailMessage(policy=_POLICY)
+    made["From"] = sender.printed
+    made["To"] = subscription.address
+    made["Subject"] = subject
+    made["Date"] = format_datetime(at)
+    made["Message-ID"] = identity
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content("\n\n".join(text) + "\n", cte="quoted-printable")
+    return subject, made.as_bytes()

@@ -70,6 +70,8 @@ def subscription(entry: Mapping[str, Any], outbox: Outbox, languages: Mapping[st
     unknown = [name for name in named if name not in languages]
     if unknown:
         problems.append(f"there is no profile {', '.join(unknown)}; see: fundmatch profiles list")
+    if mailing_list not in ("digest", "adviser"):
+        problems.append(f"list: {mailing_list!r} is none; use digest or adviser")
     if mailing_list == "digest" and len(named) != 1:
         problems.append("a digest is of one profile; give its id as profile")
     address = str(told.get("address", ""))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from functools import cached_property
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from flows.digest import week_of
 from flows.feedback import read as read_feedback
 from flows.home import Home
+from flows.mail import settings
 from flows.mail.links import Signer
-from flows.mail.message import message, message_id
-from flows.mail.outbox import Draft, Outbox, Waiting
+from flows.mail.message import message, message_id, notice
+from flows.mail.outbox import Draft, Outbox, State, Waiting, open_outbox, sending
 from flows.mail.settings import Sender, Server, Web
 from flows.mail.smtp import InDoubt, Later, Refused, ServerFault, Session, Unreachable, Withdrawn
 from flows.partners.organisations import proposable
@@ -28,7 +32,7 @@ from pipeline.schema import Feedback, Match, Profile, Subscription, Told
 from pipeline.wording import READERS_ZONE, wording
 from warehouse.calendar import write as write_calendar
 from warehouse.export import deadline_states
-from warehouse.records import Records
+from warehouse.records import Records, open_records
 
 PROFILES_AT_ONCE = 500  # whose matches are kept in memory
 AT_ONCE = 100  # mails written to the outbox in one transaction
@@ -48,11 +52,17 @@ class Post:
     sender: Sender
     web: Web | None
     as_of: date
+    daily: bool = False  # only what cannot wait for the week's mail
     _matches: dict[str, list[Match]] = field(default_factory=dict)
 
     @cached_property
     def week(self) -> str:
         return week_of(self.as_of)
+
+    @property
+    def period(self) -> str:
+        """What a reader gets one mail for: the week, or a day of it."""
+        return f"{self.week}.{self.as_of.isoweekday()}" if self.daily else self.week
 
     @cached_property
     def profiles(self) -> dict[str, Profile]:
@@ -104,8 +114,10 @@ class Post:
 
     def drafts(self) -> Iterator[Draft]:
         """The mails that are due and not yet in the outbox, by subscription."""
-        have, suppressed = self.outbox.has(self.week), self.outbox.suppressed()
+        have, suppressed = self.outbox.has(self.period), self.outbox.suppressed()
         for found in self.outbox.subscriptions():
+            if found.list == "operator":
+                continue
             ended = found.stopped_on is not None or found.address in suppressed
             if ended or found.subscription_id in have:
                 continue
@@ -124,8 +136,8 @@ class Post:
     def draft(self, found: Subscription) -> Draft | None:
         """The mail of the week for one subscription; None where there is nothing its reader wants told."""
         told = self.outbox.told(found.subscription_id)
-        fresh = self._tells_new_calls(found)
-        links = self._signer.links(self.web, found.subscription_id, self.week)
+        fresh = self._tells_new_calls(found) and not self.daily
+        links = self._signer.links(self.web, found.subscription_id, self.period)
         if found.list == "digest":
             profile = self.profiles.get(found.profiles[0])
             if profile is None:
@@ -135,7 +147,7 @@ class Post:
         else:
             clients = [self.profiles[key] for key in found.profiles or self.profiles if key in self.profiles]
             items = within([(client, self._news(client, told, found, fresh)) for client in clients])
-            attention = self._attention(found)
+            attention = Attention() if self.daily else self._attention(found)
         nothing = all(item.nothing for _, item in items) and not (attention.marks or attention.refused)
         if nothing and (not fresh or found.when_nothing == "none"):
             return None
@@ -144,11 +156,11 @@ class Post:
             mail = compose(*items[0], self.edition, found, links, found)
         else:
             mail = compose_for_adviser(items, self.edition, found, links, attention)
-        identity = message_id(found.subscription_id, found.list, self.week, self.sender.domain)
+        identity = message_id(found.subscription_id, found.list, self.period, self.sender.domain)
         attached = self._calendar(items, found)
         whole = message(mail, found, self.sender, links, identity, self.at, attached)
         after = tuple(each for _, item in items for each in item.told)
-        return Draft(identity, found, self.week, self.as_of, fresh, mail.subject, whole, after)
+        return Draft(identity, found, self.period, self.as_of, fresh, mail.subject, whole, after)
 
     def _tells_new_calls(self, found: Subscription) -> bool:
         """Whether this mail is one that tells of new calls, by the cadence that the reader chose."""
@@ -159,7 +171,8 @@ class Post:
 
     def _news(self, profile: Profile, told: Sequence[Told], found: Subscription, fresh: bool) -> News:
         mine = [each for each in told if each.profile_id == profile.id]
-        return news(profile.id, self.matches(profile.id), mine, found, self.edition.week, new_calls=fresh)
+        told_now = news(profile.id, self.matches(profile.id), mine, found, self.edition.week, new_calls=fresh)
+        return told_now.urgent(self.as_of) if self.daily else told_now
 
     def _calendar(self, items: Sequence[tuple[Profile, News]], found: Subscription) -> bytes | None:
         """The deadlines of the calls that a mail tells of; None where none is stated."""
@@ -195,11 +208,140 @@ class Post:
         return Attention(tuple(latest), refused, doubts)
 
 
+@dataclass
+class Outcome:
+    """What a delivery came to. `doubts`: mails the server may have or not; `fault`: why it ended early."""
+
+    sent: int = 0
+    refused: int = 0
+    put_off: int = 0
+    doubts: list[str] = field(default_factory=list)
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of a week's or a day's mails."""
+
+    period: str
+    written: int
+    outcome: Outcome
+    states: dict[State, int]
+    lost: list[Subscription]
+
+    @property
+    def faults(self) -> list[str]:
+        """What a person has to look at, a line each."""
+        found = [self.outcome.fault] if self.outcome.fault else []
+        if self.outcome.doubts:
+            found.append(f"{len(self.outcome.doubts)} mails in doubt; see: fundmatch digest outbox")
+        if self.outcome.refused:
+            found.append(f"{self.outcome.refused} mails refused; see: fundmatch digest outbox")
+        if self.states["pending"]:
+            found.append(f"{self.states['pending']} mails wait; run fundmatch digest send again")
+        return found + [
+            f"no mail for {s.address}: the last run has no profile {s.profiles[0]}" for s in self.lost
+        ]
+
+    def document(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {
+            "week": self.period,
+            "written": self.written,
+            "sent": self.outcome.sent,
+            "refused": self.outcome.refused,
+            "pending": self.states["pending"],
+            "in_doubt": self.outcome.doubts,
+            "fault": self.outcome.fault,
+            "no_profile": [{"address": s.address, "profile": s.profiles[0]} for s in self.lost],
+            "states": self.states,
+        }
+
+
+def check_settings() -> tuple[Sender, Web, Server]:
+    """Who sends, where the pages are, and the mail server. Raises SettingsError, with all that is missing."""
+    found: list[Any] = []
+    problems: list[str] = []
+    for read in (settings.sender, settings.web, settings.server):
+        try:
+            found.append(read())
+        except settings.SettingsError as error:
+            problems.append(str(error))
+    if not problems and found[1] is None:
+        problems.append(
+            "FUNDMATCH_WEB_URL is not set: a mail must have a link that stops it. Give the address of "
+            "fundmatch serve --web, or see mails without links with --to DIR"
+        )
+    if problems:
+        raise settings.SettingsError("\n".join(problems))
+    return found[0], found[1], found[2]
+
+
+def send_week(home: Home, day: date, reporter: Reporter | None = None, *, daily: bool = False) -> Sent:
+    """Write the mails of a week to the outbox, or with `daily` those that cannot wait for it, and the notice
+    of broken sources; then hand over what waits there.
+
+    Raises SettingsError, SendError, OutboxError, HomeError where mails are being sent already.
+    """
+    sender, web, server = check_settings()
+    with open_records(home.warehouse) as warehouse, open_outbox(home) as outbox, sending(home):
+        post = Post(home, warehouse, outbox, sender, web, day, daily)
+        check_day(warehouse, day)
+        write_notice(post)
+        written = write_drafts(post, reporter)
+        outcome = deliver(outbox, server, sender, reporter)
+        return Sent(post.period, written, outcome, outbox.states(), post.lost())
+
+
+class SendError(Exception):
+    """The mails cannot be sent; the message says what to do, in one line."""
+
+
+def check_day(warehouse: Records, day: date) -> None:
+    """Raises SendError where the last run is not of the week of `day`: its mails would tell old news."""
+    last = warehouse.day()
+    if week_of(day) != week_of(last) or day < last:
+        raise SendError(
+            f"the last run is of {last}, today is {day}: make one for this week with "
+            f"fundmatch run, or send that week's with --as-of {last}"
+        )
+
+
+def write_notice(post: Post) -> bool:
+    """Write a mail to the operator where sources are broken or read in part: one a week for the same ones.
+
+    Whether there is a new one; never where FUNDMATCH_OPERATOR is not set, or stopped them.
+    """
+    address = settings.operator()
+    sick = [source for source in post.warehouse.health() if source.state in ("broken", "partial")]
+    if address is None or not sick:
+        return False
+    given = Subscription(
+        subscription_id=post.outbox.subscription_id(address, "operator", ""),
+        address=address,
+        list="operator",
+        language="en",
+        consent_on=post.as_of,
+        consent_source="FUNDMATCH_OPERATOR",
+    )
+    known = post.outbox.subscription(given.subscription_id)
+    if known is None:
+        post.outbox.subscribe([given])
+    elif known.stopped_on is not None:
+        return False
+    what = sha256(json.dumps([(source.source, source.state) for source in sick]).encode()).hexdigest()[:8]
+    period = f"{post.week}.{what}"
+    identity = message_id(given.subscription_id, "operator", period, post.sender.domain)
+    subject, whole = notice(sick, given, post.sender, identity, post.at)
+    draft = Draft(identity, given, period, post.as_of, False, subject, whole, ())
+    return bool(post.outbox.write([draft]))
+
+
 def write_drafts(post: Post, reporter: Reporter | None = None) -> int:
     """Write the mails that are due to the outbox; how many are new. What is there already stays as it is."""
     reporter, written = reporter or Silent(), 0
     reporter.start("compose")
-    post.outbox.give_up(post.week)
+    post.outbox.give_up(post.week)  # those of days of this week sort after it
     post.outbox.forget(post.as_of - timedelta(days=KEPT_DAYS))
     drafts = post.drafts()
     while some := list(islice(drafts, AT_ONCE)):
@@ -217,17 +359,6 @@ def write_files(post: Post, folder: Path) -> list[Path]:
         path.write_bytes(draft.message)
         written.append(path)
     return written
-
-
-@dataclass
-class Outcome:
-    """What a delivery came to. `doubts`: mails the server may have or not; `fault`: why it ended early."""
-
-    sent: int = 0
-    refused: int = 0
-    put_off: int = 0
-    doubts: list[str] = field(default_factory=list)
-    fault: str | None = None
 
 
 def deliver(

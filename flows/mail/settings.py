@@ -90,6 +90,17 @@ def web(environment: Mapping[str, str] = os.environ) -> Web | None:
     return Web(url)
 
 
+def operator(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Who is told of sources that break; None where FUNDMATCH_OPERATOR is not set. Raises SettingsError."""
+    address = environment.get("FUNDMATCH_OPERATOR", "").strip()
+    if not address:
+        return None
+    try:
+        return plain_address(address)
+    except ValueError as error:
+        raise SettingsError(f"FUNDMATCH_OPERATOR {address!r}: {error}") from error
+
+
 def sender(environment: Mapping[str, str] = os.environ) -> Sender:
     """Who sends. Raises SettingsError."""
     printed = environment.get("FUNDMATCH_MAIL_FROM", "").strip()

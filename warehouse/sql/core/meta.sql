@@ -2,4 +2,4 @@
 CREATE TABLE core.meta (
     schema_version INTEGER NOT NULL -- 1 was the first
 );
-INSERT INTO core.meta VALUES (4);
+INSERT INTO core.meta VALUES (5);
