@@ -25,6 +25,10 @@ class CrawlError(Exception):
     """A crawl gave no result at all; the message says why in one line."""
 
 
+class CrawlDied(CrawlError):
+    """Something else than the crawl itself ended its process, as the system does where memory is short."""
+
+
 @dataclass(frozen=True)
 class Crawl:
     """What one crawl of one source brought home. Records are sorted by key, organisations by id."""
@@ -88,6 +92,8 @@ def crawl(
             limit.cancel()
     if out_of_time:
         raise CrawlError(f"{source}: stopped, since it was not done after {minutes:g} minutes")
+    if child.returncode < 0:
+        raise CrawlDied(f"{source}: its process was ended by signal {-child.returncode}")
     if child.returncode != 0:
         said = complaint[-1] if complaint else f"the child process ended with status {child.returncode}"
         raise CrawlError(f"{source}: {said}")

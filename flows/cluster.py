@@ -16,7 +16,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any
 
-from distributed import Client, LocalCluster, get_worker
+from distributed import Client, LocalCluster, Security, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 from prefect import flow, task
 from prefect.futures import as_completed
@@ -37,8 +37,8 @@ class ClusterError(Exception):
 class Cluster:
     """The workers of a scheduler."""
 
-    def __init__(self, client: Client, address: str) -> None:
-        self._client, self._address = client, address
+    def __init__(self, client: Client, address: str, security: Security | None) -> None:
+        self._client, self._address, self._security = client, address, security
         self.workers = len(client.scheduler_info(n_workers=-1)["workers"])
 
     def memory_mib(self) -> list[float]:
@@ -60,7 +60,8 @@ class Cluster:
         self._client.register_plugin(once, name=once.name)
         _jobs[once.name] = partial(_do_job, work, items, once.name, keep)
         try:
-            runner: Any = DaskTaskRunner(address=self._address)
+            more = {"security": self._security} if self._security else {}
+            runner: Any = DaskTaskRunner(address=self._address, client_kwargs=more)
             # a flow of its own: each shard takes along what it is part of, and a run cannot be taken along
             Context().run(shards.with_options(task_runner=runner), once.name)
         finally:
@@ -118,10 +119,13 @@ def cluster(scheduler: str | None, workers: int | None = None) -> Iterator[Clust
     """
     logging.getLogger("distributed").setLevel(logging.ERROR)
     with ExitStack() as stack:
-        address = scheduler
+        address, security = scheduler, None  # what tls:// needs is in Dask's own settings
         if address is None:
+            # others on this machine are not to send it work
+            security = Security.temporary()  # type: ignore[no-untyped-call]
             local = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=workers or _cores(),
+                security=security,
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address=None,
@@ -129,12 +133,12 @@ def cluster(scheduler: str | None, workers: int | None = None) -> Iterator[Clust
             )
             address = str(stack.enter_context(local).scheduler_address)
         try:
-            client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS))  # type: ignore[no-untyped-call]
+            client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS, security=security))  # type: ignore[no-untyped-call]
         except (OSError, ValueError, TimeoutError) as error:
             raise ClusterError(
                 f"{address}: no Dask scheduler answers there; start one with: dask scheduler"
             ) from error
-        found = Cluster(client, address)
+        found = Cluster(client, address, security)
         if not found.workers:
             raise ClusterError(f"{address}: has no workers; start some with: dask worker {address}")
         _same_version(client, address)

@@ -18,7 +18,6 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
-from crawlers.settings import number
 from flows.reporter import Silent
 from flows.shown import matches_shown, sources_shown, stages_shown
 from flows.weekly import SOURCES_AT_ONCE, Request, WeeklyRun
@@ -43,9 +42,11 @@ DEPLOYED = FLOW | {
 
 
 async def in_tasks(run: WeeklyRun) -> None:
-    """All steps of a run as tasks of the flow that this is called in; the home is the run's meanwhile."""
+    """All steps of a run as tasks of the flow that this is called in; the home is the run's meanwhile.
+
+    A crawl has its own time limit, which ends its process; Prefect cannot end what waits for one.
+    """
     live = run.request.replay is None
-    minutes = number("FUNDMATCH_CRAWL_MINUTES", 60)
     with run.working():
         crawls = [
             task(
@@ -54,7 +55,6 @@ async def in_tasks(run: WeeklyRun) -> None:
                 retries=CRAWL_TRIES if live else 0,
                 retry_delay_seconds=exponential_backoff(FIRST_PAUSE),
                 retry_jitter_factor=0.5,
-                timeout_seconds=minutes * 60 + 60,  # the crawl ends itself a minute before
                 persist_result=False,
             )(run.crawl).submit(source)
             for source in run.sources

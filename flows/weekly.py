@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from crawlers.archive import archived
-from crawlers.crawl import Crawl, CrawlError, crawl, read_crawl
+from crawlers.crawl import Crawl, CrawlDied, CrawlError, crawl, read_crawl
 from crawlers.source import source_class
 from crawlers.sources import source_names
 from flows.corpus import Memory, corpus, encoder_for, memory_of, own_vectors, passage_keys, passages_of_calls
@@ -37,6 +37,7 @@ from pipeline.identity import join, known_ids
 from pipeline.schema import Call, Feedback, Issue, Match, Organisation, RawCall, Run, SourceHealth, Stage
 
 SHOWN_PROFILES, SHOWN_MATCHES = 60, 3
+MOST_DEATHS = 2  # of a crawl's process, that are not its own doing
 SOURCES_AT_ONCE = 4  # each is a child process of its own
 
 
@@ -134,10 +135,13 @@ class WeeklyRun:
         counted: list[int] = []
         self.reporter.start(name)
         begun = time.perf_counter()
-        yield counted.append
-        seconds = round(time.perf_counter() - begun, 3)
-        self.stages.append(Stage(name=name, seconds=seconds, items=sum(counted) if counted else None))
-        self.reporter.finish(self.stages[-1])
+        try:
+            yield counted.append
+        finally:
+            seconds = round(time.perf_counter() - begun, 3)
+            stage = Stage(name=name, seconds=seconds, items=sum(counted) if counted else None)
+            self.stages = [*(earlier for earlier in self.stages if earlier.name != name), stage]
+            self.reporter.finish(stage)
 
     def crawl(self, source: str) -> None:
         """Crawl one source in a child process, unless an earlier try of this run did.
@@ -146,7 +150,11 @@ class WeeklyRun:
         """
         name = f"crawl {source}"
         with self._stage(name) as count:
-            done = self._crawled(source) or self._crawl(source, name)
+            try:
+                done = self._crawled(source) or self._crawl(source, name)
+            except CrawlError as error:
+                self.failed[source] = str(error)
+                raise
             self.failed.pop(source, None)
             self.crawls[source] = done
             count(len(done.records) + len(done.organisations))
@@ -160,7 +168,7 @@ class WeeklyRun:
             return None if _errors(found) else found
         return None
 
-    def _crawl(self, source: str, name: str) -> Crawl:
+    def _crawl(self, source: str, name: str, deaths: int = 0) -> Crawl:
         try:
             return crawl(
                 source,
@@ -170,9 +178,10 @@ class WeeklyRun:
                 as_of=self.request.as_of.isoformat() if self.request.as_of else None,
                 progress=lambda done, total: self.reporter.advance(name, done, total),
             )
-        except CrawlError as error:
-            self.failed[source] = str(error)
-            raise
+        except CrawlDied:
+            if deaths == MOST_DEATHS:
+                raise
+            return self._crawl(source, name, deaths + 1)
 
     @cached_property
     def as_of(self) -> date:

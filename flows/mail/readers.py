@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from flows.mail.outbox import Outbox
 from flows.mail.settings import plain_address
 from pipeline.schema import Subscription
+from pipeline.yaml_text import read_yaml
 
 _LISTED = re.compile(r"\s*[|;]\s*")
 _FIELDS = (
@@ -124,7 +125,7 @@ def _entries(path: Path) -> Iterable[Mapping[str, Any]]:
     if path.suffix.lower() not in (".yml", ".yaml", ".json"):
         raise ReaderError(f"{path}: is no .csv, .yml or .json file")
     try:
-        found = yaml.safe_load(text)
+        found = read_yaml(text)
     except yaml.YAMLError as error:
         raise ReaderError(
             f"{path}: is not readable as YAML or JSON ({' '.join(str(error).split())})"
