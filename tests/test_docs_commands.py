@@ -217,8 +217,8 @@ def companies(path: Path, only: str = "voorbeeld-") -> None:
 
 def fragments(line: str) -> list[str]:
     """What must be in the answer: parts between bars and dots, but for numbers that differ each time."""
-    parts = (" ".join(part.split()) for part in re.split(r"[│…]", line))
-    return [part for part in parts if part and not re.fullmatch(r"\d+\.\d+", part)]
+    parts = (" ".join(part.split()) for part in re.split(r"[│┃…]", line))
+    return [part for part in parts if re.search(r"\w", part) and not re.fullmatch(r"\d+\.\d+", part)]
 
 
 def check_shown(lines: tuple[str, ...], told: str) -> None:
@@ -262,6 +262,8 @@ def test_the_readmes_commands_run(machine: Machine, demo: tuple[Path, str]) -> N
     shutil.copytree(demo[0], machine.checkout / "data" / "demo", symlinks=True)
     shutil.copytree(demo[0] / "vectors", machine.checkout / "data" / "vectors")
     machine.few()
+    shown = next(step.shown for step in steps("README.md") if step.command == "make demo")
+    check_shown(shown[1:], demo[1].replace(str(demo[0]), "data/demo"))
     follow(machine, "README.md", {})
     assert (machine.checkout / "gaps.html").exists() and len(
         list((machine.checkout / "mails").iterdir())
