@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.engine import leave
 from flows.mail.commands import add_mail
 from flows.operate import add_operate
 from flows.partners.commands import add_partners
@@ -439,21 +441,19 @@ add_operate(app)
 
 
 def main() -> None:
-    """Entry point: our own errors become one clear line and status 2, never a traceback."""
+    """Entry point. Our own errors become one clear line, a fault of the program its traceback; status 2."""
     try:
         app()
     except KeyboardInterrupt:
         print("fundmatch: stopped", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        ours = (
-            type(error).__module__.split(".")[0] in OURS
-        )  # any other is a fault of the program: show it whole
+        ours = type(error).__module__.split(".")[0] in OURS
         if not ours or os.environ.get("FUNDMATCH_TRACEBACK"):
-            raise
-        for line in str(error).splitlines():
+            traceback.print_exc()
+        for line in str(error).splitlines() if ours else ():
             print(f"fundmatch: {line}", file=sys.stderr)
-        sys.exit(2)
+        leave(2)  # not 1, which says that all was done
 
 
 if __name__ == "__main__":

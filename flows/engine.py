@@ -17,10 +17,24 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 START_SECONDS = 180  # a fresh database on a busy machine has taken half a minute
 AUTH = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")  # of the server, and of who asks it
+STARTS = 5  # of a server that is killed
 GIVEN_SECONDS = 5  # for a server that should be there already
+
+
+lost = False  # whether the server is known to be gone
+
+
+def leave(status: int) -> NoReturn:
+    """End the process. Prefect would wait for minutes, event by event, for a server that is gone."""
+    if lost:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 class EngineError(Exception):
@@ -41,6 +55,7 @@ def server(home: Path, port: int = 0) -> Iterator[Callable[[], None]]:
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(home.resolve()),
         "PREFECT_LOGGING_LEVEL": "CRITICAL",  # what fails is told by us
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
@@ -60,21 +75,50 @@ def server(home: Path, port: int = 0) -> Iterator[Callable[[], None]]:
     url = f"http://127.0.0.1:{port}/api"
     own = {"PREFECT_API_URL": url} | dict.fromkeys(AUTH, f"fundmatch:{_password(home)}")
     os.environ.update(own)
-    command = [sys.executable, "-m", "flows.engine", str(port)]
-    # its standard input is a pipe from us, so that it ends when we do, however we end
-    with subprocess.Popen(  # noqa: S603
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for us, who end it when we are done
-    ) as process:
-        try:
-            yield lambda: _wait(url, START_SECONDS, lambda: process.poll() is None)
-        finally:
-            process.kill()  # what it holds is a log of this run; the run's results are elsewhere
-            for name in own:
-                del os.environ[name]
+    process = _Server(port)
+    try:
+        yield lambda: _wait(url, START_SECONDS, process.alive)
+    finally:
+        process.end()  # what it holds is a log of this run; the run's results are elsewhere
+        for name in own:
+            del os.environ[name]
+
+
+class _Server:
+    """The server's process, started again where something kills it: who asks it would hang for minutes."""
+
+    def __init__(self, port: int) -> None:
+        self._command = [sys.executable, "-m", "flows.engine", str(port)]
+        self._ended = threading.Event()
+        self._process = self._start()
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603
+            self._command,
+            stdin=subprocess.PIPE,  # it ends when this does, which is when we do, however we end
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us, who end it when we are done
+        )
+
+    def _keep(self) -> None:
+        for _ in range(STARTS):
+            self._process.wait()
+            if self._ended.is_set() or self._process.returncode >= 0:  # it was not killed: it cannot run
+                return
+            self._process = self._start()
+
+    def alive(self) -> bool:
+        """Whether it is there, or is being started again."""
+        code = self._process.poll()
+        return code is None or code < 0
+
+    def end(self) -> None:
+        """Kill it, for good."""
+        self._ended.set()
+        self._process.kill()
+        self._process.wait()
 
 
 def _password(home: Path) -> str:

@@ -122,7 +122,7 @@ def _whole(
     spread: Callable[[], Any] | None = None,
 ) -> None:
     """Run a request as the command line does, print what came of it, and end with its status."""
-    from flows.engine import server
+    from flows.engine import leave, server
     from flows.home import Home
 
     home = Home(request.home)
@@ -147,7 +147,7 @@ def _whole(
             from flows.orchestration import run_under_prefect
 
             week.engine = stack.enter_context(spread()) if spread else week.engine
-            run_under_prefect(week)
+            week = run_under_prefect(week)
         sent = _mails(week, daily) if send else None
     if as_json:
         print_json(_document(week, sent))
@@ -158,7 +158,7 @@ def _whole(
 
             print_sent(sent)
     faults = any(issue.severity != "info" for issue in week.issues) or (sent is not None and sent.faults)
-    raise typer.Exit(1 if faults else 0)
+    leave(1 if faults else 0)
 
 
 def _mails(week: WeeklyRun, daily: bool) -> Sent:

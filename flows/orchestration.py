@@ -7,20 +7,26 @@ results beside them. `prefect.yaml` and `fundmatch serve` deploy the two flows.
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from httpx import HTTPError
 from prefect import flow, task
 from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
+from flows import engine
+from flows.engine import EngineError
 from flows.reporter import Silent
+from flows.shards import Here
 from flows.shown import matches_shown, sources_shown, stages_shown
-from flows.weekly import SOURCES_AT_ONCE, Request, WeeklyRun
+from flows.weekly import SOURCES_AT_ONCE, Request, WeeklyRun, run_plainly
 
 CRAWL_TRIES = 2  # more of a source that could not be reached at all
 FIRST_PAUSE = 30  # seconds before the second try; doubled before the third, and up to half as long again
@@ -66,14 +72,30 @@ async def in_tasks(run: WeeklyRun) -> None:
         await _show(run)
 
 
-def run_under_prefect(run: WeeklyRun) -> None:
-    """The steps of a run as a Prefect flow, on the server that `engine.server` has."""
+def run_under_prefect(run: WeeklyRun) -> WeeklyRun:
+    """The steps of a run as a Prefect flow, on the server that `engine.server` has; the run as it ended.
+
+    Where that server is lost in the midst, the run is gone on with without it. Raises EngineError where it
+    cannot, since its shards are Prefect's tasks.
+    """
 
     @flow(name="weekly", **FLOW)
     async def weekly() -> None:  # an asynchronous flow costs a second less
         await in_tasks(run)
 
-    asyncio.run(weekly())
+    try:
+        asyncio.run(weekly())
+    except (HTTPError, PrefectException) as error:
+        engine.lost = True
+        if run.run is not None and run.run.run_id in run.published_ids():
+            return run
+        if not isinstance(run.engine, Here):
+            raise EngineError("Prefect's server was lost; the same command goes on with the run") from error
+        print("Prefect's server was lost; going on without it", file=sys.stderr)
+        again = WeeklyRun(run.request, run.told)
+        run_plainly(again)
+        return again
+    return run
 
 
 @flow(name="weekly", **DEPLOYED)

@@ -81,6 +81,7 @@ class WeeklyRun:
     run: Run | None = None
 
     def __post_init__(self) -> None:
+        self.told = self.reporter  # by the journal of the run, once it has one
         self.home = Home(self.request.home)
         self.home.create()
         self.profiles = self.home.profiles()
@@ -115,7 +116,7 @@ class WeeklyRun:
             self.work = begin(self.home, asked, datetime.now(UTC), self._last_began())
             if not isinstance(self.engine, Here):
                 encode_elsewhere(self.encoder, self.engine)
-            with journal(self.home, self.work.run_id, self.reporter) as self.reporter:
+            with journal(self.home, self.work.run_id, self.told) as self.reporter:
                 self.reporter.run(self.work.run_id, self.work.tries)
                 yield
 
@@ -316,8 +317,12 @@ class WeeklyRun:
     @cached_property
     def published(self) -> bool:
         """Whether an earlier try of this run got as far as publishing it."""
+        return self.work.run_id in self.published_ids()
+
+    def published_ids(self) -> frozenset[str]:
+        """The runs that the published warehouse tells of."""
         with self._published() as warehouse:
-            return warehouse is not None and self.work.run_id in warehouse.run_ids()
+            return warehouse.run_ids() if warehouse else frozenset()
 
     def digests(self) -> None:
         """Write a preview of each profile's mail, from results that passed the checks."""
