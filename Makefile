@@ -8,9 +8,10 @@ LOCKED := --require-hashes --only-binary :all: -r
 WITHOUT_LAB := sed '/^. JupyterLab/,$$d' requirements.lock
 ONLY = awk '/^[^ ]/ {keep = /^$(1)==/} keep' requirements.lock
 
-.PHONY: demo test check audit lock programs notebooks campaigns bench bench-large new-source clean help
+.PHONY: setup demo test check audit lock programs notebooks campaigns bench bench-large new-source clean help
 
 help:
+	@echo "make setup  .venv with all that is needed, each file by its hash"
 	@echo "make demo   set up, then one week on the embedded sample archive, into $(HOME_DEMO)"
 	@echo "make test   set up, then every test, offline"
 	@echo "make check  ruff, mypy --strict, import-linter"
@@ -43,6 +44,8 @@ help:
 	  "pip took torch's CUDA build: README.md says how to get the CPU build; then 'rm -r .venv'." >&2; exit 2; }
 	@rm -r .venv/torch
 	@touch $@
+
+setup: .venv/.installed
 
 demo: .venv/.installed
 	@$(BIN)/fundmatch --home $(HOME_DEMO) profiles import profiles/*.yml

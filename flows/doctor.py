@@ -87,13 +87,13 @@ def _model(home: Home) -> Iterator[Finding]:
 
 
 def _runs(home: Home, now: datetime) -> Iterator[Finding]:
-    from warehouse.errors import WarehouseError
+    from warehouse.errors import NoWarehouse, WarehouseUnreadable
     from warehouse.records import open_records
 
     try:
         with open_records(home.warehouse) as warehouse:
             last, health = warehouse.latest_run(), warehouse.health()
-    except WarehouseError as error:
+    except (NoWarehouse, WarehouseUnreadable) as error:
         yield Finding("warehouse", "wrong", str(error))
         return
     if last is None:
@@ -117,6 +117,9 @@ def _runs(home: Home, now: datetime) -> Iterator[Finding]:
     for source in health:
         if source.state in ("broken", "partial"):
             yield Finding(source.source, "wrong", f"{source.state}: {source.detail or 'no reason is known'}")
+        elif last.mode == "live" and source.last_good_at and now - source.last_good_at > OVERDUE:
+            days = (now - source.last_good_at).days
+            yield Finding(source.source, "wrong", f"last read {days} days ago; is the weekly run on?")
         elif source.stale:
             yield Finding(source.source, "note", f"{source.stale} records were last checked long ago")
 

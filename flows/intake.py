@@ -58,6 +58,12 @@ class Intake:
         calls = [*calls, *self._typed(source, missed.records)[0]]
         return self._use(whole, calls, "partial" if unread else "ok", detail)
 
+    def leave(self, source: str, before: Crawl, last: SourceHealth | None) -> list[Call]:
+        """Use the last good records of a source that was not asked for; what was wrong with it still is."""
+        if last is not None and last.state in ("broken", "partial"):
+            return self.keep(source, before, last.state, last.detail or "")
+        return self.keep(source, before, "kept", "not read in this run")
+
     def keep(self, source: str, before: Crawl, state: State, detail: str) -> list[Call]:
         """Use a source's last good records."""
         return self._use(before, self._typed(source, before.records)[0], state, detail)

@@ -107,6 +107,8 @@ def deadlines(
     sources = due_sources(State.home, day, within)
     if not sources:
         print(f"no open call has a deadline within {within} days", file=sys.stderr)
+        if as_json:
+            print_json({"run": None})
         return
     request = Request(home=State.home, replay=replay, sources=sources, as_of=day)
     _whole(request, plain=plain, send=send, daily=True, as_json=as_json)
@@ -135,7 +137,7 @@ def _whole(
     with ExitStack() as stack:
         # the server starts while libraries, profiles and model are being read
         ready = None if plain else stack.enter_context(server(home.prefect))
-        from flows.terminal import TerminalReporter, print_week
+        from flows.terminal import TerminalReporter, print_changes, print_week
         from flows.weekly import WeeklyRun, run_plainly
 
         reporter = stack.enter_context(TerminalReporter())
@@ -152,7 +154,10 @@ def _whole(
     if as_json:
         print_json(_document(week, sent))
     else:
-        print_week(week)
+        if daily:
+            print_changes(week)
+        else:
+            print_week(week)
         if sent is not None:
             from flows.mail.commands import print_sent
 

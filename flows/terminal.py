@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from warehouse.history import Imported
 
 SHOWN_ISSUES = 12
+SHOWN_CHANGES = 30
 
 
 def safe(text: str) -> str:
@@ -127,6 +128,24 @@ def _print_cost(console: Console, week: WeeklyRun) -> None:
         f"Peak memory: {week.run.peak_memory_mib:.0f} MiB.",
     )
     console.print(f"Warehouse: {week.home.warehouse}\nDigests:   {week.digest_folder / 'index.html'}")
+
+
+def print_changes(week: WeeklyRun) -> None:
+    """What the daily look found to be otherwise with calls than on the last day that was looked at."""
+    from warehouse.read import open_warehouse
+
+    with open_warehouse(week.home.path) as warehouse:
+        rows = warehouse.changes().fetchall()
+    shown = [
+        (change, f"{before or ''} → {after or ''}" if field else "", title)
+        for change, title, _, field, before, after, *_ in rows[:SHOWN_CHANGES]
+    ]
+    if shown:
+        print_table(("what", "before and after", "call"), [tuple(map(str, row)) for row in shown])
+    more = f", of which {SHOWN_CHANGES} are shown" if len(rows) > SHOWN_CHANGES else ""
+    print_issues(week.issues)
+    read = ", ".join(sorted(week.crawls))
+    Console(soft_wrap=True, highlight=False).print(f"{read} read again: {len(rows)} changes{more}")
 
 
 def print_issues(issues: Sequence[Issue]) -> None:

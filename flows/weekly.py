@@ -209,13 +209,13 @@ class WeeklyRun:
             self._check_clock()
             intake = Intake(self.as_of, self.crawls, self.failed)
             singles: list[Call] = []
-            earlier, ids = self._earlier()
+            earlier, ids, health = self._earlier()
             for source in source_names():
                 before = earlier.get(source, Crawl(source, (), ()))
                 if source in self.sources:
                     singles += intake.take(source, before)
                 elif before.records or before.organisations:
-                    singles += intake.keep(source, before, "kept", "not read in this run")
+                    singles += intake.leave(source, before, health.get(source))
             self.calls, odd = join(singles, ids, self.as_of)
             self.issues += [*intake.issues, *odd]
             self.health, self.raw_calls = intake.health, intake.raw_calls
@@ -229,18 +229,22 @@ class WeeklyRun:
         if odd and 2 * len(odd) > len(asked):
             raise WeekError(f"{odd[0].detail}; set the clock right, then run again: nothing was published")
 
-    def _earlier(self) -> tuple[dict[str, Crawl], dict[tuple[str, int | None], str]]:
-        """What the published warehouse has: each source's latest good crawl, and the ids of known calls."""
+    def _earlier(
+        self,
+    ) -> tuple[dict[str, Crawl], dict[tuple[str, int | None], str], dict[str, SourceHealth]]:
+        """What the published warehouse has: each source's latest good crawl, the ids of known calls, and how
+        each source did."""
         with self._published() as warehouse:
             if warehouse is None:
-                return {}, {}
+                return {}, {}, {}
             crawls = {
                 name: Crawl(
                     name, tuple(warehouse.raw_calls(name)), (), tuple(warehouse.organisations_of(name))
                 )
                 for name in source_names()
             }
-            return crawls, known_ids(warehouse.call_records())
+            health = {source.source: source for source in warehouse.health()}
+            return crawls, known_ids(warehouse.call_records()), health
 
     def embed(self) -> None:
         """Vectors of all texts that are new, and the index of the calls that are not closed."""
