@@ -8,7 +8,7 @@ LOCKED := --require-hashes --only-binary :all: -r
 WITHOUT_LAB := sed '/^. JupyterLab/,$$d' requirements.lock
 ONLY = awk '/^[^ ]/ {keep = /^$(1)==/} keep' requirements.lock
 
-.PHONY: setup demo test check audit lock programs notebooks campaigns bench bench-large new-source clean help
+.PHONY: setup demo test check audit lock programs notebooks campaigns bench bench-large bench-growth new-source clean help
 
 help:
 	@echo "make setup  .venv with all that is needed, each file by its hash"
@@ -19,8 +19,9 @@ help:
 	@echo "make lock   write requirements.lock anew, with the pins that it has; UPGRADE=1 takes the newest versions"
 	@echo "make notebooks   set up JupyterLab, then open the notebooks on $(HOME_DEMO)"
 	@echo "make programs    install Chromium and LibreOffice (Debian, as root), which a few tests use where they are"
-	@echo "make campaigns   the slow trials: readers beside publishing, builds killed at random, a full disk"
+	@echo "make campaigns   the slow trials: runs, builds and senders killed at random, readers beside publishing, faults"
 	@echo "make bench-large a million matches beside plain DuckDB, some ten minutes"
+	@echo "make bench-growth how a week's cost grows, what Dask workers are worth, what orchestration costs; some fifteen minutes"
 	@echo "make bench  start-up times, what encoding, matching, partners, a crawl and a mail cost, how languages meet, and what a week costs on the real records where they are kept"
 	@echo "make new-source NAME=... HOST=... LEVEL=...   a spider, sample pages and a failing expectation to begin from"
 	@echo "make clean  remove .venv and data/"
@@ -86,6 +87,11 @@ campaigns: .venv/.installed
 bench-large: .venv/.installed
 	@test -e $(HOME_DEMO)/warehouse.duckdb || $(MAKE) --no-print-directory demo > /dev/null
 	@$(BIN)/python tests/benchmarks/large.py $(HOME_DEMO)
+
+bench-growth: .venv/.installed
+	@test -e $(HOME_DEMO)/warehouse.duckdb || $(MAKE) --no-print-directory demo > /dev/null
+	@$(BIN)/python tests/benchmarks/orchestration.py
+	@$(BIN)/python tests/benchmarks/growth.py $(HOME_DEMO)
 
 bench: .venv/.installed
 	@test -e $(HOME_DEMO)/warehouse.duckdb || $(MAKE) --no-print-directory demo > /dev/null
