@@ -6,6 +6,7 @@ Progress and faults go to standard error; with --json one document goes to stand
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -448,12 +449,23 @@ def main() -> None:
         print("fundmatch: stopped", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        ours = type(error).__module__.split(".")[0] in OURS
-        if not ours or os.environ.get("FUNDMATCH_TRACEBACK"):
+        told = str(error) if type(error).__module__.split(".")[0] in OURS else _no_room(error)
+        if told is None or os.environ.get("FUNDMATCH_TRACEBACK"):
             traceback.print_exc()
-        for line in str(error).splitlines() if ours else ():
+        for line in (told or "").splitlines():
             print(f"fundmatch: {line}", file=sys.stderr)
         leave(2)  # not 1, which says that all was done
+
+
+def _no_room(error: Exception) -> str | None:
+    """A disk that is full, in one line, wherever it was found; None for any other error."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not full and "database or disk is full" not in str(error):  # SQLite's words
+        return None
+    return (
+        f"{State.home}: the disk is full, there or where temporary files go ({error}); make room, then give "
+        "the same command again: what was published stays"
+    )
 
 
 if __name__ == "__main__":

@@ -119,7 +119,9 @@ class Home:
                 f"{self.path}: no profiles yet; import some with: fundmatch profiles import FILE"
             ) from None
         except ProfileError as error:
-            raise HomeError(f"{self._profiles}: damaged ({error}); import the profiles again") from error
+            raise HomeError(
+                f"{self._profiles}: damaged ({error}); move it away, then import the profiles again"
+            ) from error
         return sorted(found, key=lambda profile: profile.id)
 
     def import_profiles(self, files: list[Path]) -> tuple[int, int]:

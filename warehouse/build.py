@@ -90,11 +90,22 @@ def rebuilding(
     are. Raises WarehouseError when `previous` is damaged or newer, and when there is no room for the new one.
     What could not be finished is removed.
     """
+    with _with_room(target), _removed_on_failure(target), duckdb.connect(str(target)) as con:
+        yield from _rebuilt(con, previous, staged)
+
+
+@contextmanager
+def _with_room(target: Path) -> Iterator[None]:
+    """Raise WarehouseError where the body finds no room for the new warehouse."""
     try:
-        with _removed_on_failure(target), duckdb.connect(str(target)) as con:
-            yield from _rebuilt(con, previous, staged)
-    except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        yield
+    except (duckdb.Error, OSError) as error:
+        if isinstance(error, OSError):
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        else:  # a commit that finds no room is told as another kind of error
+            full = isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException)
+            full = full or "No space left on device" in str(error)
+        if not full:
             raise
         raise WarehouseError(
             f"{target.parent}: the new warehouse cannot be written ({first_line(error)}); "
@@ -161,8 +172,11 @@ def check(target: Path) -> None:
 
 
 def stamp(target: Path, run: Run) -> None:
-    """Put the run's stage times and peak memory in, which are known only at its end."""
-    with duckdb.connect(str(target)) as con:
+    """Put the run's stage times and peak memory in, which are known only at its end.
+
+    Raises WarehouseError where there is no room for them.
+    """
+    with _with_room(target), _removed_on_failure(target), duckdb.connect(str(target)) as con:
         con.execute(
             "UPDATE core.runs SET stages = ?, peak_memory_mib = ?, counters = ? WHERE run_id = ?",
             [[s.model_dump() for s in run.stages], run.peak_memory_mib, run.counters, run.run_id],

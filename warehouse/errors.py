@@ -46,6 +46,13 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def advice(error: BaseException) -> str:
+    """What to do about a published file that cannot be opened."""
+    if "Could not set lock" in str(error):
+        return "another program has it open for writing: close it there, or open it there read-only"
+    return "restore a copy, or move it away and run again"
+
+
 def near_misses(name: str, known: Iterable[str], otherwise: str) -> str:
     """A hint that ends a sentence about an unknown name: what may be meant, or where to look."""
     near = get_close_matches(name, known, n=3, cutoff=0.45)

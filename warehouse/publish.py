@@ -14,7 +14,7 @@ import duckdb
 
 from warehouse import SCHEMA_VERSION
 from warehouse.build import check, upgrade
-from warehouse.errors import WarehouseError, first_line
+from warehouse.errors import WarehouseError, advice, first_line
 
 # Tables that grow, and the column that parts them into folders; all others are one file each
 PARTED = {"core.calls": "source", "core.call_versions": "source", "core.matches": "as_of"}
@@ -80,7 +80,9 @@ def bring_up(current: Path) -> bool:
             if con.execute("SELECT schema_version FROM given.core.meta").fetchall() == [(SCHEMA_VERSION,)]:
                 return False
         except duckdb.Error as error:
-            raise WarehouseError(f"{current}: not a readable warehouse ({first_line(error)})") from error
+            raise WarehouseError(
+                f"{current}: not a readable warehouse ({first_line(error)}); {advice(error)}"
+            ) from error
     aside = current.with_name(f"warehouse.upgrade.{os.getpid()}.building")
     try:
         upgrade(aside, current)

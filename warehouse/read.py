@@ -26,6 +26,7 @@ from warehouse.errors import (
     UnknownDay,
     UnknownProfile,
     WarehouseUnreadable,
+    advice,
     first_line,
     near_misses,
     other_version,
@@ -361,14 +362,8 @@ def connect(path: Path | str | None) -> duckdb.DuckDBPyConnection:
         ((found,),) = con.execute("SELECT schema_version FROM published.core.meta").fetchall()
     except (duckdb.Error, ValueError) as error:
         con.close()
-        held = "Could not set lock" in str(error)
-        advice = (
-            "another program has it open for writing: close it there, or open it there read-only"
-            if held
-            else "restore a copy, or move it away and run again"
-        )
         raise WarehouseUnreadable(
-            f"{file}: not a readable warehouse ({first_line(error)}); {advice}"
+            f"{file}: not a readable warehouse ({first_line(error)}); {advice(error)}"
         ) from error
     if found != SCHEMA_VERSION:
         con.close()
