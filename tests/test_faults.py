@@ -7,10 +7,9 @@ of docs/faults.md.
 
 from __future__ import annotations
 
-import errno
-import functools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +26,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import ROOT, SAMPLES, child
+from conftest import SAMPLES, child
 from hostile_server import Asked, HostileSite, RecordedSite, Reply, whole
 from test_mail_kills import judged
 from test_run_kills import FUNDMATCH, children, next_week, settings, waiting_home
@@ -35,6 +34,7 @@ from test_week import matches
 
 from flows.home import Home
 from flows.mail.outbox import open_outbox
+from pipeline.schema import Call
 from warehouse.records import open_records
 
 DAY = "2026-06-15"
@@ -187,9 +187,7 @@ def full_disk(trial: Trial, left: int, *words: str) -> None:
     )
     done.stderr = done.stderr.replace(str(mount / "home"), str(trial.home))
     trial.home, before = out / "home", trial.home
-    trial.refused(
-        subprocess.CompletedProcess([], done.returncode, done.stdout, done.stderr), *words
-    )
+    trial.refused(subprocess.CompletedProcess([], done.returncode, done.stdout, done.stderr), *words)
     assert not list(trial.home.glob("*.building*"))
     TABLE[-1] = (trial.name, TABLE[-1][1].replace(str(before), "HOME"), *TABLE[-1][2:])
     assert (out / "status-after").read_text().strip() == "0", (out / "complaint-after").read_text()
@@ -307,7 +305,9 @@ def _(trial: Trial) -> None:
 
 @case("the model's folder is not there")
 def _(trial: Trial) -> None:
-    trial.refused(trial.does(*SNN, FUNDMATCH_MODEL="/no/such/folder"), "no such folder; give all-MiniLM-L6-v2")
+    trial.refused(
+        trial.does(*SNN, FUNDMATCH_MODEL="/no/such/folder"), "no such folder; give all-MiniLM-L6-v2"
+    )
     trial.ends(*SNN)
 
 
@@ -418,7 +418,9 @@ def _(trial: Trial) -> None:
         )
         with first:
             assert site.asked.wait(60)
-            trial.refused(trial.does(*SNN), "another run is at work here", f"process {first.pid}", "wait for it")
+            trial.refused(
+                trial.does(*SNN), "another run is at work here", f"process {first.pid}", "wait for it"
+            )
             site.gate.set()
             _, complaint = first.communicate(timeout=120)
     assert first.returncode == 0, complaint
@@ -445,7 +447,11 @@ def _(trial: Trial) -> None:
 def _(trial: Trial) -> None:
     command = [FUNDMATCH, "--home", trial.home, "run", "--replay", SAMPLES, "--as-of", DAY]
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "999"}
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "999"},
     ) as run:
         until = time.monotonic() + 120
         while not (work := begun_stages(trial.home)) and run.poll() is None and time.monotonic() < until:
@@ -478,7 +484,17 @@ def words_of(pid: int) -> str:
 @case("the mail server is away")
 def _(trial: Trial) -> None:
     archive = next_week(trial.folder)
-    command = ("run", "--plain", "--replay", archive, "--as-of", "2026-06-22", "--sources", "snn,nwo", "--send")
+    command = (
+        "run",
+        "--plain",
+        "--replay",
+        archive,
+        "--as-of",
+        "2026-06-22",
+        "--sources",
+        "snn,nwo",
+        "--send",
+    )
     quick = {"FUNDMATCH_MAIL_RETRY_SECONDS": "0.1"}
     done = trial.does(*command, **settings(9), **quick)
     assert done.returncode == 1 and runs(trial.home) == trial.runs + 1, done.stderr
@@ -494,6 +510,142 @@ def _(trial: Trial) -> None:
             assert sent.returncode == 0, sent.stderr
     taken = Counter((trial.folder / "accepted.log").read_text().splitlines())
     assert len(taken) == states["pending"] and set(taken.values()) == {1}
+
+
+# Records that nobody should serve
+
+
+POISONED = "50129330TOPICSen"  # a topic that is open, with a budget and one deadline
+
+
+def poison(
+    name: str, put: Callable[[dict[str, Any]], object], read: Callable[[Call], bool], kept: str, *marks: Any
+) -> None:
+    """A case: `put` spoils the row's metadata, `read` says whether what came of it is right."""
+    case(f"poisoned record: {name}", *marks)(lambda trial: poisoned(trial, put, read, kept))
+
+
+def poisoned(
+    trial: Trial, put: Callable[[dict[str, Any]], object], read: Callable[[Call], bool], kept: str
+) -> None:
+    """One record of the portal is spoilt wherever it is served; the others stay what they were."""
+    archive = Path(shutil.copytree(SAMPLES, trial.folder / "archive"))
+    served = 0
+    for file in (archive / "eu_portal").glob("search-*.json"):
+        exchange = json.loads(file.read_text("utf-8"))
+        answer = exchange["response"].pop("json")
+        for row in answer["results"]:
+            if row["reference"] == POISONED:
+                put(row["metadata"])
+                served += 1
+        exchange["response"]["text"] = json.dumps(
+            answer
+        )  # as it is printed: NaN, and escapes of half characters
+        file.write_text(json.dumps(exchange), "utf-8")
+    assert served
+    before = calls(trial.home)
+    command = ("run", "--plain", "--as-of", DAY, "--sources", "eu_portal", "--replay")
+    done = trial.does(*command, archive)
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr + done.stdout, done.stderr
+    assert runs(trial.home) == trial.runs + 1 and mails(trial.home) == trial.mailed
+    after = calls(trial.home)
+    mine = f"eu_portal:{POISONED}"
+    assert {k: v for k, v in after.items() if k != mine} == {k: v for k, v in before.items() if k != mine}
+    with open_records(trial.home) as warehouse:
+        call = warehouse.call(mine)
+    print(
+        trial.name,
+        done.returncode,
+        [x for x in done.stderr.splitlines() if "error" in x or "warning" in x],
+        call.title[:50],
+        call.deadlines,
+        call.budget_total_eur,
+        call.grant_min_eur,
+        call.grant_max_eur,
+    )
+    assert read(call), call
+    told = [line for line in done.stderr.splitlines() if POISONED in line]
+    TABLE.append((trial.name, told[0] if told else "nothing", done.returncode, f"all other records; {kept}"))
+    trial.ends(*command, SAMPLES)
+    assert matches(trial.home) == trial.matched
+
+
+def calls(home: Path) -> dict[str, str]:
+    """All calls as they were read, without where."""
+    where = re.compile(r'"(?:page_sha256|archive_record)":"[^"]*"')
+    with open_records(home) as warehouse:
+        return {call.call_id: where.sub("", call.model_dump_json()) for call in warehouse.call_records()}
+
+
+def spoil_amounts(row: dict[str, Any]) -> None:
+    """Let every amount of the budget be below nothing."""
+    for name in ("minContribution", "maxContribution", "budgetYearMap"):
+        row["budgetOverview"] = [
+            re.sub(rf'("{name}":(?:{{"\d+":)?"?)(?=\d)', r"\1-", text) for text in row["budgetOverview"]
+        ]
+
+
+poison(
+    "NULs in its title",
+    lambda row: row.update(title=["Long\0duration\0 storage"]),
+    lambda call: "\0" not in call.title and "storage" in call.title,
+    "this one without them",
+    SLOW,
+)
+poison(
+    "half characters in its title",
+    lambda row: row.update(title=["Storage \ud800\udc00\ud800"]),
+    lambda call: call.title.startswith("Storage"),
+    "this one with ? for them",
+)
+poison(
+    "a title of 5 MB",
+    lambda row: row.update(title=["Storage " * 650_000]),
+    lambda call: call.title.startswith("Storage"),
+    "this one with it",
+    SLOW,
+)
+poison(
+    "JSON nested without end",
+    lambda row: row.update(budgetOverview=["[" * 100_000 + "]" * 100_000], links=nested(200)),
+    lambda call: call.budget_total_eur is None,
+    "this one with an unknown budget",
+    SLOW,
+)
+poison(
+    "NaN for numbers",
+    lambda row: row.update(
+        budgetOverview=['{"budgetTopicActionMap": {"1": [{"action": "x", "maxContribution": NaN}]}}'],
+        deadlineDate=[float("nan")],
+    ),
+    lambda call: call.budget_total_eur is None and not call.deadlines,
+    "this one with unknown budget and deadline",
+    SLOW,
+)
+poison(
+    "a deadline in the year 99999",
+    lambda row: row.update(deadlineDate=["99999-01-01T00:00:00.000+0000"]),
+    lambda call: not any(each.at for each in call.deadlines),
+    "this one without a deadline",
+)
+poison(
+    "amounts below nothing",
+    spoil_amounts,
+    lambda call: all(
+        amount is None or amount >= 0
+        for amount in (call.budget_total_eur, call.grant_min_eur, call.grant_max_eur)
+    ),
+    "this one with unknown amounts",
+    SLOW,
+)
+
+
+def nested(depth: int) -> list[Any]:
+    """A list in a list in a list …"""
+    inner: list[Any] = []
+    for _ in range(depth):
+        inner = [inner]
+    return inner
 
 
 @pytest.mark.parametrize(("name", "brings"), CASES.values())
