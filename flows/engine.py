@@ -42,11 +42,11 @@ class EngineError(Exception):
 
 
 @contextmanager
-def server(home: Path, port: int = 0) -> Iterator[Callable[[], None]]:
+def server(home: Path, port: int = 0, *, scheduling: bool = False) -> Iterator[Callable[[], None]]:
     """Start a Prefect server with its database in `home`, and tell this process where it is.
 
     It listens on loopback, at `port` or a free one, and answers who has the password in `<home>/password`:
-    what it is sent to run, it runs.
+    what it is sent to run, it runs. With `scheduling` it has pages, and starts what is due.
 
     Yields a function that imports Prefect, which reads the environment set here, and returns when the
     server answers, so that other things can be done until then. It raises EngineError without an answer.
@@ -75,7 +75,7 @@ def server(home: Path, port: int = 0) -> Iterator[Callable[[], None]]:
     url = f"http://127.0.0.1:{port}/api"
     own = {"PREFECT_API_URL": url} | dict.fromkeys(AUTH, f"fundmatch:{_password(home)}")
     os.environ.update(own)
-    process = _Server(port)
+    process = _Server(port, scheduling)
     try:
         yield lambda: _wait(url, START_SECONDS, process.alive)
     finally:
@@ -87,8 +87,14 @@ def server(home: Path, port: int = 0) -> Iterator[Callable[[], None]]:
 class _Server:
     """The server's process, started again where something kills it: who asks it would hang for minutes."""
 
-    def __init__(self, port: int) -> None:
-        self._command = [sys.executable, "-m", "flows.engine", str(port)]
+    def __init__(self, port: int, scheduling: bool) -> None:
+        self._command = [
+            sys.executable,
+            "-m",
+            "flows.engine",
+            str(port),
+            *(["scheduling"] if scheduling else []),
+        ]
         self._ended = threading.Event()
         self._process = self._start()
         threading.Thread(target=self._keep, daemon=True).start()
@@ -149,18 +155,20 @@ def _wait(url: str, seconds: float, alive: Callable[[], bool]) -> None:
     raise EngineError(f"Prefect's server at {url} does not answer; run with --plain to do without it")
 
 
-def main(port: int) -> None:
-    """Serve Prefect's API on loopback until standard input ends."""
-    import uvicorn
+def main(port: int, scheduling: bool) -> None:
+    """Serve Prefect's API on loopback until standard input ends, with `scheduling` pages and clocks, too."""
 
     def end_with_parent() -> None:
         sys.stdin.buffer.read()
         os._exit(0)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    factory = "prefect.server.api.server:create_app"
-    uvicorn.run(factory, factory=True, host="127.0.0.1", port=port, log_level="critical")
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    app = create_app(ephemeral=not scheduling)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="critical")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), "scheduling" in sys.argv[2:])

@@ -26,7 +26,6 @@ from flows.usage import (
 )
 
 if TYPE_CHECKING:
-    from flows.mail.send import Sent
     from flows.shards import Engine
     from flows.weekly import Request, WeeklyRun
 
@@ -141,7 +140,7 @@ def _whole(
         from flows.weekly import WeeklyRun, run_plainly
 
         reporter = stack.enter_context(TerminalReporter())
-        week = WeeklyRun(request, reporter)
+        week = WeeklyRun(request, reporter, daily=daily if send else None)
         if ready is None:
             run_plainly(week)
         else:
@@ -150,9 +149,9 @@ def _whole(
 
             week.engine = stack.enter_context(spread()) if spread else week.engine
             week = run_under_prefect(week)
-        sent = _mails(week, daily) if send else None
+    sent = week.sent
     if as_json:
-        print_json(_document(week, sent))
+        print_json(_document(week))
     else:
         if daily:
             print_changes(week)
@@ -164,12 +163,6 @@ def _whole(
             print_sent(sent)
     faults = any(issue.severity != "info" for issue in week.issues) or (sent is not None and sent.faults)
     leave(1 if faults else 0)
-
-
-def _mails(week: WeeklyRun, daily: bool) -> Sent:
-    from flows.mail.send import send_week
-
-    return send_week(week.home, week.as_of, week.reporter, daily=daily)
 
 
 def _on_dask(scheduler: str | None, workers: int | None) -> Callable[[], Any]:
@@ -187,7 +180,7 @@ def _on_dask(scheduler: str | None, workers: int | None) -> Callable[[], Any]:
     return opened
 
 
-def _document(week: WeeklyRun, sent: Sent | None) -> dict[str, Any]:
+def _document(week: WeeklyRun) -> dict[str, Any]:
     assert week.run is not None
     return {
         "run": week.run.model_dump(mode="json"),
@@ -199,7 +192,7 @@ def _document(week: WeeklyRun, sent: Sent | None) -> dict[str, Any]:
         "warehouse": str(week.home.warehouse),
         "digests": str(week.digest_folder),
         "issues": [issue.model_dump(mode="json") for issue in week.issues],
-        "mails": sent.document() if sent else None,
+        "mails": week.sent.document() if week.sent else None,
     }
 
 

@@ -87,12 +87,12 @@ def run_under_prefect(run: WeeklyRun) -> WeeklyRun:
         asyncio.run(weekly())
     except (HTTPError, PrefectException) as error:
         engine.lost = True
-        if run.run is not None and run.run.run_id in run.published_ids():
+        if run.ended:
             return run
         if not isinstance(run.engine, Here):
             raise EngineError("Prefect's server was lost; the same command goes on with the run") from error
         print("Prefect's server was lost; going on without it", file=sys.stderr)
-        again = WeeklyRun(run.request, run.told)
+        again = WeeklyRun(run.request, run.told, daily=run.daily)
         run_plainly(again)
         return again
     return run
@@ -124,18 +124,12 @@ async def deadlines(
 
 
 async def _deployed(request: Request, *, send: bool, daily: bool) -> State[Any]:
-    run = WeeklyRun(request, Silent())
+    run = WeeklyRun(request, Silent(), daily=daily if send else None)
     await in_tasks(run)
     faults = [
         f"{source.source} is {source.state}" for source in run.health if source.state not in ("ok", "kept")
     ]
-    if send:
-        from flows.mail.send import send_week
-
-        told = task(name="mails", timeout_seconds=STEP_SECONDS, persist_result=False)(send_week)(
-            run.home, run.as_of, daily=daily
-        )
-        faults += told.faults
+    faults += run.sent.faults if run.sent else []
     if faults:
         return Completed(name="With faults", message="; ".join(faults)[:1000])
     return Completed(message=f"run {run.work.run_id}")

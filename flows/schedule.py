@@ -41,7 +41,7 @@ def crons() -> tuple[str, str]:
 def serve_schedule(home: Home, replay: Path | None, *, send: bool) -> None:
     """Keep the schedule until the process is stopped. Raises EngineError, ScheduleError."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
-    with server(home.prefect, port=PAGES) as ready:
+    with server(home.prefect, port=PAGES, scheduling=True) as ready:
         ready()  # Prefect reads where its server is when it is first imported
         weekly_cron, daily_cron = crons()
         from prefect import serve

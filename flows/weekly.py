@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crawlers.archive import archived
 from crawlers.crawl import Crawl, CrawlDied, CrawlError, crawl, read_crawl
@@ -35,6 +35,9 @@ from flows.work import begin
 from pipeline.feedback import hidden
 from pipeline.identity import join, known_ids
 from pipeline.schema import Call, Feedback, Issue, Match, Organisation, RawCall, Run, SourceHealth, Stage
+
+if TYPE_CHECKING:
+    from flows.mail.send import Sent
 
 SHOWN_PROFILES, SHOWN_MATCHES = 60, 3
 MOST_DEATHS = 2  # of a crawl's process, that are not its own doing
@@ -79,6 +82,9 @@ class WeeklyRun:
     memory: Memory = field(default_factory=Memory)
     best: dict[str, list[Match]] = field(default_factory=dict)  # of the first profiles, to be shown
     run: Run | None = None
+    daily: bool | None = None  # the mails to be sent: of the day, or of the week; None: none
+    sent: Sent | None = None
+    ended: bool = False
 
     def __post_init__(self) -> None:
         self.told = self.reporter  # by the journal of the run, once it has one
@@ -119,6 +125,7 @@ class WeeklyRun:
             with journal(self.home, self.work.run_id, self.told) as self.reporter:
                 self.reporter.run(self.work.run_id, self.work.tries)
                 yield
+                self._end()
 
     def _last_began(self) -> datetime | None:
         with self._published() as warehouse:
@@ -350,14 +357,25 @@ class WeeklyRun:
         else:
             stamp(self._aside, self.run)
             publish(self._aside, self.home.warehouse)
-        self.work.store("published")
         self.reporter.published(self.run, self.health, self.issues)
+
+    def mails(self) -> None:
+        """Send the mails that were asked for; those that went out before this process are not sent again."""
+        from flows.mail.send import send_week
+
+        self.sent = send_week(self.home, self.as_of, self.reporter, daily=bool(self.daily))
+
+    def _end(self) -> None:
+        """Let nobody go on with the run; what a broken source brought home stays to be looked at."""
+        self.work.store("published")
         if not any(source.state in ("broken", "partial") for source in self.health):
             self.work.remove()
+        self.ended = True
 
     def steps(self) -> tuple[Callable[[], None], ...]:
         """What follows the crawls, in order."""
-        return (self.normalise, self.embed, self.match, self.warehouse, self.digests, self.publish)
+        steps = (self.normalise, self.embed, self.match, self.warehouse, self.digests, self.publish)
+        return steps if self.daily is None else (*steps, self.mails)
 
     def _record(self) -> Run:
         return Run(
