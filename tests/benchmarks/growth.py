@@ -37,9 +37,9 @@ from pipeline.schema import Call, Match, Profile, RawCall, Run
 from warehouse.build import Week, build
 from warehouse.records import open_records
 
-CALLS, PROFILES, FEW = (1_000, 3_000, 10_000, 30_000), (100, 300, 1_000), 100
-RAW, BUILT = (1_000, 3_000, 10_000), (1_000, 3_000, 10_000, 30_000)
-TEXTS, MATCHED, WORKERS = 1_280, 400, (1, 2, 4)
+CALLS, PROFILES, FEW = (1_000, 10_000, 30_000, 100_000), (100, 300, 1_000), 100
+RAW, BUILT = (1_000, 3_000, 10_000), (1_000, 3_000, 10_000)
+TEXTS, MATCHED, WORKERS = 640, 200, (1, 2, 4)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -88,6 +88,8 @@ def match(found: Corpus, profiles: Sequence[Profile], day: date, engine: Engine)
 def growth(home: Home, calls: list[Call], raw: list[RawCall], profiles: list[Profile], day: date) -> None:
     encoder = encoder_for(home, None)
     few = many_profiles(profiles, FEW)
+    match(made(calls, 500, encoder), few, day, Here())  # what is remembered of words is not what is measured
+    typed(raw, len(raw), day)
     seconds, prepared = [], []
     for count in CALLS:
         begun = time.perf_counter()
@@ -132,6 +134,7 @@ def matches_of(calls: list[Call], profiles: list[Profile]) -> list[Match]:
         Match.model_validate(
             blank
             | {
+                "evidence": [],
                 "profile_id": p.id,
                 "call_id": calls[n].call_id,
                 "rank": n + 1,
