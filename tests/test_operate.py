@@ -122,12 +122,14 @@ def test_the_clock_of_a_site(printed: str, off: bool) -> None:
 @pytest.mark.parametrize(("odd", "refused"), [(1, False), (2, True)])
 def test_a_run_stops_where_most_sites_say_another_day(home: Path, odd: int, refused: bool) -> None:
     run = WeeklyRun(Request(home, sources=("snn", "nwo", "rvo"), as_of=date(2026, 6, 15)))
+    run.work = begin(run.home, ASKED, NOW, None)
     for number, name in enumerate(run.sources):
         told = Issue(source=name, severity="info", code="clock_off", detail="this machine's clock says 2036")
         run.crawls[name] = Crawl(name, (), (told,) if number < odd else ())
     if refused:
         with pytest.raises(WeekError, match="set the clock right"):
             run._check_clock()
+        assert not run.work.folder.exists()  # the next run asks the sites again
     else:
         run._check_clock()
 
