@@ -227,6 +227,19 @@ def test_an_older_file_is_brought_up_whole(tmp_path: Path) -> None:
         assert len(warehouse.organisations_of("edih")) == 1
 
 
+def test_a_file_of_schema_4_is_brought_up_and_its_runs_counted_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    file.write_bytes(gzip.decompress((ROOT / "tests" / "old" / "warehouse-4.duckdb.gz").read_bytes()))
+    published(tmp_path, week(5, calls=[call("1", **ends("2026-10-01")), call("2")]))
+    with open_records(tmp_path) as warehouse:
+        rows = warehouse.sql("SELECT run_id, counters FROM core.runs ORDER BY started_at").fetchall()
+        assert rows == [(f"run{n}", None) for n in range(1, 6)]
+        versions = warehouse.sql(
+            "SELECT version, run_id, last_run_id FROM core.call_versions WHERE call_id = 'eu_portal:1'"
+        )
+        assert (4, "run4", "run5") in versions.fetchall()
+
+
 def test_a_run_after_an_older_file_goes_on_with_its_history(tmp_path: Path) -> None:
     kept(tmp_path)
     published(
