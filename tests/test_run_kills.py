@@ -296,7 +296,6 @@ def last_stage(home: Path) -> str:
 @pytest.mark.campaign
 @pytest.mark.timeout(7200)
 def test_a_hundred_runs_killed_at_random(demo: tuple[Path, str], tmp_path: Path) -> None:
-    kills = int(os.environ.get("FUNDMATCH_TRIALS", KILLS))
     before, archive = waiting_home(demo[0], tmp_path, vectors=False), next_week(tmp_path)
     chance, tally, longest = random.Random(2026), Tally(), {}
     wholes = {}
@@ -308,7 +307,7 @@ def test_a_hundred_runs_killed_at_random(demo: tuple[Path, str], tmp_path: Path)
         longest[mode], wholes[mode] = time.monotonic() - begun, told(home)
     assert differences(wholes[()], wholes[("--plain",)]) == {}
     expected = {m for m in wholes[()]["mails"] if "None" not in m[-6:]}
-    for number in range(kills):
+    for number in range(KILLS):
         trial = tmp_path / f"trial{number}"
         home = Path(shutil.copytree(before, trial / "home"))
         mode = ("--plain",) if number % 2 else ()
@@ -345,7 +344,7 @@ def test_a_hundred_runs_killed_at_random(demo: tuple[Path, str], tmp_path: Path)
         assert not list(home.glob("**/*.building*"))
         shutil.rmtree(trial)
     print(
-        f"\n{kills} runs, {dict(tally.kills)}, reached {dict(tally.reached)}; gone on with {tally.gone_on}, "
+        f"\n{KILLS} runs, {dict(tally.kills)}, reached {dict(tally.reached)}; gone on with {tally.gone_on}, "
         f"commands given again {tally.again}; mails {tally.mails}, in doubt {tally.doubts}, twice 0; "
         f"different warehouses {len(tally.differing)}; a run takes {longest[()]:.1f} s, plain "
         f"{longest[('--plain',)]:.1f}"
