@@ -100,9 +100,10 @@ class Corpus:
 
     def settle(self, profiles: Sequence[Profile]) -> None:
         """Compute all that takes the model, so that these profiles can be ranked where there is none."""
-        for profile in profiles:
-            self._track(profile)
-            self._marked(profile)
+        if any(profile.pic for profile in profiles):
+            _ = self._learned
+        if any(self.memory.marks.get(profile.id) for profile in profiles):
+            _ = self._vectors
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the encoder, which stays on its machine, and calls that `settle` has looked at."""

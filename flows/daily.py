@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 from crawlers.source import source_class
+from flows.home import Home
 from pipeline.deadlines import next_deadline, on
 from warehouse.records import open_records
 
 
-def due_sources(home: Path, as_of: date | None, within: int) -> tuple[str, ...]:
+def due_sources(home: Home, as_of: date | None, within: int) -> tuple[str, ...]:
     """The sources that tell of an open call with a deadline at most `within` days ahead, by name.
 
     Raises NoWarehouse, WarehouseUnreadable.
     """
     day = as_of or datetime.now(UTC).date()
-    with open_records(home / "warehouse.duckdb") as warehouse:
+    with open_records(home.warehouse) as warehouse:
         calls = warehouse.call_records(open_only=True)
     near = [
         call

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,6 +142,8 @@ def _password(home: Path) -> str:
 
 def _wait(url: str, seconds: float, alive: Callable[[], bool]) -> None:
     """Return when the server at `url` is healthy; EngineError after `seconds` or once it is dead."""
+    import urllib.request
+
     import prefect.task_runners  # noqa: F401
 
     until = time.monotonic() + seconds

@@ -6,8 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +25,7 @@ from flows.usage import (
 )
 
 if TYPE_CHECKING:
+    from flows.home import Home
     from flows.shards import Engine
     from flows.weekly import Request, WeeklyRun
 
@@ -82,7 +82,7 @@ def run(
     known = known_sources(sources.split(",") if sources else [])
     request = Request(home=State.home, replay=replay, sources=known, as_of=day_of(as_of), model=model)
     spread = _on_dask(scheduler, workers) if engine == "dask" else None
-    _whole(request, plain=plain, send=send, daily=False, as_json=as_json, spread=spread)
+    _whole(request, "week", plain=plain, send=send, as_json=as_json, spread=spread)
 
 
 def deadlines(
@@ -99,26 +99,27 @@ def deadlines(
     With --send, readers who were told of a call get a mail the same day if its deadline went or came nearer.
     """
     from flows.daily import due_sources
+    from flows.home import Home
     from flows.weekly import Request
 
     one_origin(replay, live)
     day = day_of(as_of)
-    sources = due_sources(State.home, day, within)
+    sources = due_sources(Home(State.home), day, within)
     if not sources:
         print(f"no open call has a deadline within {within} days", file=sys.stderr)
         if as_json:
             print_json({"run": None})
         return
     request = Request(home=State.home, replay=replay, sources=sources, as_of=day)
-    _whole(request, plain=plain, send=send, daily=True, as_json=as_json)
+    _whole(request, "day", plain=plain, send=send, as_json=as_json)
 
 
 def _whole(
     request: Request,
+    post: Literal["week", "day"],
     *,
     plain: bool,
     send: bool,
-    daily: bool,
     as_json: bool,
     spread: Callable[[], Any] | None = None,
 ) -> None:
@@ -140,7 +141,7 @@ def _whole(
         from flows.weekly import WeeklyRun, run_plainly
 
         reporter = stack.enter_context(TerminalReporter())
-        week = WeeklyRun(request, reporter, daily=daily if send else None)
+        week = WeeklyRun(request, reporter, post=post if send else None)
         if ready is None:
             run_plainly(week)
         else:
@@ -153,7 +154,7 @@ def _whole(
     if as_json:
         print_json(_document(week))
     else:
-        if daily:
+        if post == "day":
             print_changes(week)
         else:
             print_week(week)
@@ -216,7 +217,7 @@ def serve(
     home = Home(State.home)
     home.create()
     if web:
-        return _serve_pages(home.path, host, port)
+        return _serve_pages(home, host, port)
     if replay is not None and not replay.exists():
         raise UsageError(f"--replay {replay}: no such file or folder")
     home.profiles()  # better now than on Monday at five
@@ -229,10 +230,9 @@ def serve(
     return serve_schedule(home, replay, send=send)
 
 
-def _serve_pages(path: Path, host: str, port: int) -> None:
+def _serve_pages(home: Home, host: str, port: int) -> None:
     import uvicorn
 
-    from flows.home import Home
     from flows.mail import settings
     from flows.mail.outbox import open_outbox
     from flows.mail.web import application
@@ -240,7 +240,6 @@ def _serve_pages(path: Path, host: str, port: int) -> None:
     where = settings.web()
     if where is None:
         raise UsageError("FUNDMATCH_WEB_URL is not set; give the address that readers reach these pages at")
-    home = Home(path)
     open_outbox(home).close()
     uvicorn.run(
         application(home, where),

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from httpx import HTTPError
 from prefect import flow, task
@@ -22,8 +22,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
 from flows import engine
+from flows.daily import due_sources
 from flows.engine import EngineError
-from flows.reporter import Silent
+from flows.home import Home
 from flows.shards import Here
 from flows.shown import matches_shown, sources_shown, stages_shown
 from flows.weekly import SOURCES_AT_ONCE, Request, WeeklyRun, run_plainly
@@ -92,7 +93,7 @@ def run_under_prefect(run: WeeklyRun) -> WeeklyRun:
         if not isinstance(run.engine, Here):
             raise EngineError("Prefect's server was lost; the same command goes on with the run") from error
         print("Prefect's server was lost; going on without it", file=sys.stderr)
-        again = WeeklyRun(run.request, run.told, daily=run.daily)
+        again = WeeklyRun(run.request, run.told, post=run.post)
         run_plainly(again)
         return again
     return run
@@ -107,7 +108,7 @@ async def weekly(
     send: bool = True,
 ) -> State[Any]:
     """Read all sources, match, publish, and with `send` mail the digests and whom it concerns of a fault."""
-    return await _deployed(Request(home, replay, tuple(sources or ()), as_of), send=send, daily=False)
+    return await _deployed(Request(home, replay, tuple(sources or ()), as_of), "week", send=send)
 
 
 @flow(name="deadlines", **DEPLOYED)
@@ -115,16 +116,14 @@ async def deadlines(
     home: Path, replay: Path | None = None, as_of: date | None = None, within: int = 21, send: bool = True
 ) -> State[Any]:
     """Read the sources again whose calls have a deadline `within` days; mail what cannot wait."""
-    from flows.daily import due_sources
-
-    sources = due_sources(home, as_of, within)
+    sources = due_sources(Home(home), as_of, within)
     if not sources:
         return Completed(message=f"no deadline within {within} days")
-    return await _deployed(Request(home, replay, sources, as_of), send=send, daily=True)
+    return await _deployed(Request(home, replay, sources, as_of), "day", send=send)
 
 
-async def _deployed(request: Request, *, send: bool, daily: bool) -> State[Any]:
-    run = WeeklyRun(request, Silent(), daily=daily if send else None)
+async def _deployed(request: Request, post: Literal["week", "day"], *, send: bool) -> State[Any]:
+    run = WeeklyRun(request, post=post if send else None)
     await in_tasks(run)
     faults = [
         f"{source.source} is {source.state}" for source in run.health if source.state not in ("ok", "kept")

@@ -7,7 +7,6 @@ is, so that results are the same to the last digit however the work is spread.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.corpus import Corpus, own_vectors
+from flows.home import write_whole
 from pipeline.schema import Match, Profile
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ Result = TypeVar("Result")
 class Engine(Protocol):
     """Who does the work of shards."""
 
-    workers: int
-
     def map(
         self,
         work: Callable[[Shared, Item], Result],
@@ -49,8 +47,6 @@ class Engine(Protocol):
 
 class Here:
     """This process, one item after another."""
-
-    workers = 1
 
     def map(
         self,
@@ -128,10 +124,10 @@ def match_in_shards(
             todo.append((file, Shard(some, own_vectors(some, corpus.encoder), as_of)))
     progress(done, len(profiles))
 
-    def keep(number: int, lines: bytes) -> None:
+    def keep(number: int, lines: str) -> None:
         nonlocal done
         file, shard = todo[number]
-        _write(file, lines)
+        write_whole(file, lines)
         found.add(file)
         done += len(shard.profiles)
         progress(done, len(profiles))
@@ -151,14 +147,14 @@ def cut(profiles: Sequence[Profile]) -> list[tuple[Profile, ...]]:
     return [tuple(shard) for shard in shards if shard]
 
 
-def rank_shard(corpus: Corpus, shard: Shard) -> bytes:
+def rank_shard(corpus: Corpus, shard: Shard) -> str:
     """A line of JSON for each profile with its matches."""
     ranked = corpus.rank_all(shard.profiles, shard.vectors, shard.as_of)
     lines = [
         {"profile_id": profile.id, "matches": [match.model_dump(mode="json") for match in matches]}
         for profile, matches in zip(shard.profiles, ranked, strict=True)
     ]
-    return b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def encode_elsewhere(encoder: Encoder, engine: Engine) -> None:
@@ -209,12 +205,3 @@ def _taken(found: Matches, file: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return True
-
-
-def _write(file: Path, lines: bytes) -> None:
-    aside = file.with_name(f"{file.name}.{os.getpid()}.writing")
-    with aside.open("wb") as stream:
-        stream.write(lines)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)

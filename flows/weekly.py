@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from crawlers.archive import archived
 from crawlers.crawl import Crawl, CrawlDied, CrawlError, crawl, read_crawl
@@ -82,7 +82,7 @@ class WeeklyRun:
     memory: Memory = field(default_factory=Memory)
     best: dict[str, list[Match]] = field(default_factory=dict)  # of the first profiles, to be shown
     run: Run | None = None
-    daily: bool | None = None  # the mails to be sent: of the day, or of the week; None: none
+    post: Literal["week", "day"] | None = None  # whose mails are sent at its end
     sent: Sent | None = None
     ended: bool = False
 
@@ -363,7 +363,7 @@ class WeeklyRun:
         """Send the mails that were asked for; those that went out before this process are not sent again."""
         from flows.mail.send import send_week
 
-        self.sent = send_week(self.home, self.as_of, self.reporter, daily=bool(self.daily))
+        self.sent = send_week(self.home, self.as_of, self.reporter, daily=self.post == "day")
 
     def _end(self) -> None:
         """Let nobody go on with the run; what a broken source brought home stays to be looked at."""
@@ -375,7 +375,7 @@ class WeeklyRun:
     def steps(self) -> tuple[Callable[[], None], ...]:
         """What follows the crawls, in order."""
         steps = (self.normalise, self.embed, self.match, self.warehouse, self.digests, self.publish)
-        return steps if self.daily is None else (*steps, self.mails)
+        return steps if self.post is None else (*steps, self.mails)
 
     def _record(self) -> Run:
         return Run(

@@ -228,8 +228,8 @@ def test_engines_that_cannot_be_had_are_told(
 
 
 def test_the_sources_that_a_day_reads_are_those_with_a_deadline_near(home: Path) -> None:
-    assert due_sources(home, date(2026, 9, 1), 1) == ()
-    near = due_sources(home, date(2026, 9, 1), 21)
+    assert due_sources(Home(home), date(2026, 9, 1), 1) == ()
+    near = due_sources(Home(home), date(2026, 9, 1), 21)
     assert "eu_portal" in near and "rvo" in near and "evergreen" not in near
 
 

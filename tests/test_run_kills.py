@@ -49,11 +49,11 @@ def dying(self, keys, vectors):
 VectorCache.add = dying""",
     "one shard matched": """
 from flows import shards
-write = shards._write
+write = shards.write_whole
 def dying(file, lines):
     write(file, lines)
     die()
-shards._write = dying""",
+shards.write_whole = dying""",
     "built, not checked": "import warehouse.build; warehouse.build.check = lambda target: die()",
     "in place, its Parquet not": "import warehouse.publish; warehouse.publish._lead_to = lambda *_: die()",
     "published, not tidied": "from flows.weekly import WeeklyRun; WeeklyRun._end = lambda self: die()",
@@ -188,6 +188,7 @@ def test_a_run_that_dies_anywhere_is_gone_on_with(
         )
         assert died.returncode == -signal.SIGKILL, died.stderr
         unfinished = [work for work in left_over(Home(home)) if work.state == "running"]
+        read = [file.stem for work in unfinished for file in (work.folder / "crawl").glob("*.jsonl")]
         done = subprocess.run(
             [FUNDMATCH, *arguments], env=settings(port), capture_output=True, text=True, timeout=200
         )
@@ -197,11 +198,8 @@ def test_a_run_that_dies_anywhere_is_gone_on_with(
         assert json.loads(done.stdout)["run"]["run_id"] == unfinished[0].run_id
     if moment == "two of three sources read":
         seconds = {s["name"]: s["seconds"] for s in json.loads(done.stdout)["run"]["stages"]}
-        assert sorted(value > 0.3 for key, value in seconds.items() if key.startswith("crawl")) == [
-            False,
-            False,
-            True,
-        ]
+        assert len(read) >= 2  # the third may have come home in the same moment
+        assert all(seconds[f"crawl {name}"] < 1 for name in read)  # a crawl is a process, which takes longer
     assert differences(whole, told(home)) == {}
     accepted = Counter(line.split()[1] for line in (tmp_path / "accepted.log").read_text().splitlines())
     assert set(accepted.values()) == {1}

@@ -18,8 +18,8 @@ from standin_smtp import PASSWORD, scripted, smtp
 
 from flows.home import Home, HomeError
 from flows.mail import settings
+from flows.mail.deliver import Outcome, deliver
 from flows.mail.outbox import Draft, Outbox, OutboxError, sending
-from flows.mail.send import Outcome, deliver
 from flows.mail.settings import Sender, Server, SettingsError
 from flows.mail.smtp import ServerFault, Session
 from pipeline.schema import Subscription
